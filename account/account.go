@@ -1,0 +1,192 @@
+// Package account is what an account is and how it lives: its four states, what
+// each event and each click does to it, and the sealed ticket that lets a
+// person act. It decides everything and touches nothing: the directory, the
+// claims and the streams are small interfaces that others fill. It must not
+// know LDAP, NATS, SMTP or HTTP.
+package account
+
+import (
+	"slices"
+	"time"
+)
+
+// State is where an account stands in its life.
+type State string
+
+// The four states. Closed is a tombstone: no late event raises it and its
+// username is never given again.
+const (
+	Pending   State = "pending"
+	Active    State = "active"
+	Suspended State = "suspended"
+	Closed    State = "closed"
+)
+
+// Why an account is in its state, beside the state.
+const (
+	WhyRegistered     = "registered"
+	WhyActivated      = "activated"
+	WhyCompromised    = "compromised"
+	WhyLeft           = "left"
+	WhyLocked         = "locked" // by IT
+	WhyChangeRequired = "change_required"
+)
+
+// Why says the reason for the state, since when, and who caused it.
+type Why struct {
+	Reason string
+	Since  time.Time
+	By     string // "hr", "admissions", "it", "person", "worker"; never a name
+}
+
+// Name is a person's name. Family may be empty.
+type Name struct{ Given, Family, Preferred string }
+
+// Full is the name a letter or a page greets with.
+func (n Name) Full() string {
+	if n.Preferred != "" {
+		return n.Preferred
+	}
+	switch {
+	case n.Given == "":
+		return n.Family
+	case n.Family == "":
+		return n.Given
+	}
+	return n.Given + " " + n.Family
+}
+
+// Number is an identity number the person has or had. Type is fnr, dnr, so or
+// fs. Any of them proves at activation.
+type Number struct {
+	Type  string
+	Value string
+	Since time.Time
+	Past  bool // replaced by another; still proof
+}
+
+// Kinds of role.
+const (
+	Student  = "student"
+	Employee = "employee"
+)
+
+// Role is one employment or one programme. Dates are "2006-01-02" or empty.
+type Role struct {
+	Kind   string // student | employee
+	Key    string // the source's key of the person: student or employee number
+	ID     string // the source's ID of the employment or programme
+	Start  string
+	End    string
+	Unit   string
+	Campus string
+	Intake string
+	Term   string
+	Title  string
+	Since  time.Time // when the source recorded it first: the next 1 August counts from here
+}
+
+// Facets of an account that have their own recency.
+const (
+	FacetProfile = "profile"
+	FacetRoles   = "roles"
+	FacetNumbers = "numbers"
+	FacetState   = "state"
+)
+
+// Mark is how recent one facet of one (source, subject) is. Sequence decides
+// where both have one, else Time.
+type Mark struct {
+	Source, Subject, Facet string
+	Time                   time.Time
+	Sequence               uint64
+}
+
+// Purposes an invitation can be bound to.
+const (
+	PurposeActivate = "activate"
+	PurposeReset    = "reset"
+)
+
+// Invitation is the right to set a password once. Its presence in the entry is
+// the lock: the Modify that sets the password deletes it, and the server
+// refuses the second one.
+type Invitation struct {
+	ID      string // 26 lower-case base32 characters, 16 random bytes
+	Purpose string
+	Created time.Time
+	Expires time.Time
+}
+
+// Fact is something a click did, carried in the same Modify as its effect and
+// published from there by a worker: audit event and letter.
+type Fact struct {
+	What       string            `json:"what"` // one of the events.Audit constants
+	ID         string            `json:"id"`   // names the fact: "<account>-activated-<invitation>"
+	At         time.Time         `json:"at"`
+	Invitation string            `json:"invitation,omitempty"`
+	Details    map[string]string `json:"details,omitempty"`
+}
+
+// Acceptance is the IT rules as a person accepted them.
+type Acceptance struct {
+	Version  string
+	Hash     string // hex SHA-256 of the text shown
+	Language string
+	At       time.Time
+}
+
+// Account is one person's account. It is a value: change a copy and hand both
+// to Directory.Update, which writes the difference under the revision.
+type Account struct {
+	ID       string // opaque: derived from the first event, never from a number
+	Username string
+	State    State
+	Why      Why
+
+	Name       Name
+	BirthDate  string // "2006-01-02" or empty
+	Address    string // where letters go; may be empty, may be shared
+	Mobile     string
+	Language   string // nb | nn | en
+	Protection string // none | confidential | strictly_confidential
+	Reserved   bool   // reservation against publishing
+
+	Numbers      []Number
+	Roles        []Role
+	Affiliations []string // published ones: student, employee, member
+	Handles      []string // keys of the claims that point here, "num.…" and "src.…"
+	Marks        []Mark
+
+	Invitations   []Invitation
+	Unsent        []Fact
+	Rules         Acceptance
+	PasswordSince time.Time // last time a password was set; zero: never
+	PasswordGone  bool      // write only: the same Modify deletes the password
+	SessionsFrom  time.Time // sessions older than this are dead
+	OpenUntil     time.Time // IT's override of the window
+
+	Revision uint64 // compare-and-set; 0 before Create
+}
+
+// Clone copies a so that the copy can be changed.
+func (a Account) Clone() Account {
+	a.Numbers = slices.Clone(a.Numbers)
+	a.Roles = slices.Clone(a.Roles)
+	a.Affiliations = slices.Clone(a.Affiliations)
+	a.Handles = slices.Clone(a.Handles)
+	a.Marks = slices.Clone(a.Marks)
+	a.Invitations = slices.Clone(a.Invitations)
+	a.Unsent = slices.Clone(a.Unsent)
+	return a
+}
+
+// Invitation finds an invitation by its ID.
+func (a Account) Invitation(id string) (Invitation, bool) {
+	for _, i := range a.Invitations {
+		if i.ID == id {
+			return i, true
+		}
+	}
+	return Invitation{}, false
+}
