@@ -57,13 +57,18 @@ func (n Name) Full() string {
 }
 
 // Number is an identity number the person has or had. Type is fnr, dnr, so or
-// fs. Any of them proves at activation.
+// fs. Any of them proves at activation; Current is the one in force.
 type Number struct {
 	Type  string
 	Value string
-	Since time.Time
-	Past  bool // replaced by another; still proof
+	Since time.Time // when it was first recorded
 }
+
+// String hides the value wherever a Number would be printed.
+func (n Number) String() string { return n.Type + " ***********" }
+
+// GoString hides the value.
+func (n Number) GoString() string { return n.String() }
 
 // Kinds of role.
 const (
@@ -94,12 +99,17 @@ const (
 	FacetState   = "state"
 )
 
-// Mark is how recent one facet of one (source, subject) is. Sequence decides
-// where both have one, else Time.
+// Mark is how recent one facet of one (source, subject) is: Sequence decides
+// where both sides have one, else Time, else Position (the stream sequence).
+// It is written in the same Modify as the effect, so that an event that comes
+// again is known. Changed says whether that event changed anything but marks:
+// only then it has an audit event, also when it is handled again.
 type Mark struct {
 	Source, Subject, Facet string
 	Time                   time.Time
 	Sequence               uint64
+	Position               uint64
+	Changed                bool
 }
 
 // Purposes an invitation can be bound to.
@@ -140,6 +150,7 @@ type Acceptance struct {
 // to Directory.Update, which writes the difference under the revision.
 type Account struct {
 	ID       string // opaque: derived from the first event, never from a number
+	Origin   string // names the event that created it
 	Username string
 	State    State
 	Why      Why

@@ -31,6 +31,9 @@ type Meta struct {
 	// Position is the message's sequence in its stream, 0 when it came from
 	// none. It orders events only where neither Sequence nor Time can.
 	Position uint64
+	// Received is when the broker first stored the message; it survives being
+	// put aside for later. Zero when it came from no stream.
+	Received time.Time
 }
 
 // Event is a payload with its attributes.
