@@ -40,6 +40,9 @@ type Meta struct {
 type Event struct {
 	Meta
 	Data Data
+	// Unknown names what Decode found in data and no contract knows, at most
+	// 16 names such as "employments.percentage". They are ignored and counted.
+	Unknown []string
 }
 
 // Source names of the events that are made here.

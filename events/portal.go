@@ -12,6 +12,9 @@ type AccountActed struct {
 type InvitationRequested struct {
 	Account string `json:"account"`
 	Purpose string `json:"purpose"` // activate | reset
+	// Frozen: the link still holds but is frozen after too many wrong numbers,
+	// so that it must be replaced and not sent again.
+	Frozen bool `json:"frozen,omitempty"`
 }
 
 func (AccountActed) EventType() string        { return "no.usn.portal.account.acted.v1" }

@@ -1,0 +1,88 @@
+package events
+
+import (
+	"slices"
+	"strings"
+)
+
+// Known lists one empty value for every contract, in the order of the
+// document: intake, then letters, audit facts and what waits. A type that is
+// not here is unknown; one that is here and that nothing handles is unhandled.
+func Known() []Data {
+	all := []Data{
+		EmployeeRegistered{}, EmployeeUpdated{}, EmployeeEnded{}, EmployeeCancelled{}, EmployeeIDChanged{},
+		StudentRegistered{}, StudentUpdated{}, SONumberIssued{}, StudentIDChanged{}, StudentEnded{},
+		PasswordCompromised{}, ChangeRequired{}, AccountSuspended{}, AccountRestored{}, AccountInvited{},
+		AccountOpened{}, AccountMerged{}, MailBounced{},
+		AccountActed{}, InvitationRequested{},
+	}
+	for _, template := range Letters() {
+		all = append(all, MailRequest{Template: template})
+	}
+	for _, what := range Audits() {
+		all = append(all, Audit{What: what})
+	}
+	return append(all, WaitingLetter{})
+}
+
+// known finds the empty value of a contract by its type.
+func known(eventType string) (Data, bool) {
+	all := Known()
+	i := slices.IndexFunc(all, func(d Data) bool { return d.EventType() == eventType })
+	if i < 0 {
+		return nil, false
+	}
+	return all[i], true
+}
+
+// sources says who may publish in an area: the first token of the subject and
+// the third of the type.
+func sources(area string) []string {
+	switch area {
+	case "hr":
+		return []string{SourceHR}
+	case "admissions":
+		return []string{SourceAdmissions}
+	case "it":
+		return []string{SourceIT}
+	case "portal":
+		return []string{SourcePortal}
+	case "mail", "wait":
+		return []string{SourceWorker}
+	case "audit":
+		return []string{SourceWorker, SourcePortal}
+	}
+	return nil
+}
+
+// areaOf is "hr" for "no.usn.hr.employee.registered.v1".
+func areaOf(eventType string) string {
+	area, _, _ := strings.Cut(strings.TrimPrefix(eventType, typePrefix), ".")
+	return area
+}
+
+// fromOutside says whether systems other than ours publish in an area. Their
+// events must name a person in the subject.
+func fromOutside(area string) bool {
+	return area == "hr" || area == "admissions" || area == "it" || area == "portal"
+}
+
+// keyed is a payload that names its own subject: the source's key of the
+// person, and the field that holds it.
+type keyed interface{ personKey() (field, key string) }
+
+func (e Employee) personKey() (string, string)            { return "employee_no", e.EmployeeNo }
+func (e EmployeeEnded) personKey() (string, string)       { return "employee_no", e.EmployeeNo }
+func (e EmployeeCancelled) personKey() (string, string)   { return "employee_no", e.EmployeeNo }
+func (e EmployeeIDChanged) personKey() (string, string)   { return "employee_no", e.EmployeeNo }
+func (s Student) personKey() (string, string)             { return "student_no", s.StudentNo }
+func (s SONumberIssued) personKey() (string, string)      { return "student_no", s.StudentNo }
+func (s StudentIDChanged) personKey() (string, string)    { return "student_no", s.StudentNo }
+func (s StudentEnded) personKey() (string, string)        { return "student_no", s.StudentNo }
+func (p PasswordCompromised) personKey() (string, string) { return "username", p.Username }
+func (r ChangeRequired) personKey() (string, string)      { return "username", r.Username }
+func (o Command) personKey() (string, string)             { return "username", o.Username }
+func (m AccountMerged) personKey() (string, string)       { return "username", m.Username }
+func (m MailBounced) personKey() (string, string)         { return "letter", m.Letter }
+func (a AccountActed) personKey() (string, string)        { return "account", a.Account }
+func (i InvitationRequested) personKey() (string, string) { return "account", i.Account }
