@@ -19,22 +19,22 @@ type parts struct{ day, month, yy, individual int }
 func unmark(typ string, d [11]int, synthetic bool) (parts, error) {
 	p := parts{day: d[0]*10 + d[1], month: d[2]*10 + d[3], yy: d[4]*10 + d[5], individual: d[6]*100 + d[7]*10 + d[8]}
 	if d[0] >= 8 {
-		return p, refuse(NumberFH, "number is an FH-number of the health services: send the person's own number")
+		return p, refuse(CodeFH, "number is an FH-number of the health services: send the person's own number")
 	}
 	mark, err := monthMark(typ, p.month)
 	if err != nil {
 		return p, err
 	}
 	if mark >= 65 && !synthetic {
-		return p, refuse(NumberSynthetic, "number is synthetic: only allow_synthetic takes test numbers")
+		return p, refuse(CodeSynthetic, "number is synthetic: only allow_synthetic takes test numbers")
 	}
 	p.month -= mark
 	marked := p.day >= 41 && p.day <= 71
 	switch {
 	case marked && typ != NumberDnr:
-		return p, refuse(NumberType, "%s number has the day of a D-number: correct its type", typ)
+		return p, refuse(CodeType, "%s number has the day of a D-number: correct its type", typ)
 	case !marked && typ == NumberDnr && p.day >= 1 && p.day <= 31:
-		return p, refuse(NumberType, "dnr number has no D-number's day: correct its type")
+		return p, refuse(CodeType, "dnr number has no D-number's day: correct its type")
 	case marked:
 		p.day -= 40
 	}
@@ -49,11 +49,11 @@ func monthMark(typ string, month int) (int, error) {
 	case month >= 51 && month <= 62 && admission:
 		return 50, nil
 	case month >= 41 && month <= 52:
-		return 0, refuse(NumberTest, "number has the month of an H-number or NAV test number: send the person's own number")
+		return 0, refuse(CodeTest, "number has the month of an H-number or NAV test number: send the person's own number")
 	case month >= 53 && month <= 62:
-		return 0, refuse(NumberType, "%s number has the month of an SO-number: correct its type", typ)
+		return 0, refuse(CodeType, "%s number has the month of an SO-number: correct its type", typ)
 	case admission && (month >= 1 && month <= 12 || month >= 66 && month <= 77 || month >= 81 && month <= 92):
-		return 0, refuse(NumberType, "%s number does not have the month of an SO-number: correct its type", typ)
+		return 0, refuse(CodeType, "%s number does not have the month of an SO-number: correct its type", typ)
 	case month >= 66 && month <= 77:
 		return 65, nil
 	case month >= 81 && month <= 92:
@@ -79,7 +79,7 @@ func (p parts) checkDate(typ string, ranges bool) error {
 			return nil
 		}
 	}
-	return refuse(NumberDate, "%s number has a date or an individual number that cannot be", typ)
+	return refuse(CodeDate, "%s number has a date or an individual number that cannot be", typ)
 }
 
 // fnrCenturies answers the centuries that issue an individual number to people

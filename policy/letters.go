@@ -2,49 +2,54 @@ package policy
 
 import "time"
 
-// Times of letters and invitations. Days are of the Norwegian calendar.
-const (
-	ReminderAfter   = Days(7)          // one reminder, this long after the opening
-	InviteBefore    = Days(14)         // the activation letter, before the opening
-	AfterStudyStart = Days(14)         // an invitation lives this long past study start and opening
-	InvitationValid = Days(30)         // and at least this long from its creation
-	ResetValid      = 60 * time.Minute // an invitation to reset a password
-)
+// ResetValid is how long an invitation to reset a password lives.
+const ResetValid = 60 * time.Minute
+
+const day = 24 * time.Hour
 
 // LetterDue answers when the activation letter goes out: inviteBefore ahead of
 // the opening, or with the registration where that is later. Whole days are
-// counted by the calendar, so the letter goes out at the local time of the
-// opening also across a change of summer time.
+// counted by the Norwegian calendar, so the letter goes out at the local time
+// of the opening also across a change of summer time.
 func LetterDue(o Opening, recorded time.Time, inviteBefore time.Duration) time.Time {
-	due := o.At
-	if !due.IsZero() {
-		due = due.In(Oslo()).AddDate(0, 0, -int(inviteBefore/(24*time.Hour))).Add(-(inviteBefore % (24 * time.Hour)))
+	if o.At.IsZero() {
+		return recorded.UTC()
 	}
-	return latest(due, recorded)
+	return latest(shift(o.At, -inviteBefore), recorded)
 }
 
-// ReminderDue answers when the one reminder goes out: ReminderAfter after the
-// opening, or after the registration where that is later.
-func ReminderDue(o Opening, recorded time.Time) time.Time {
-	return latest(o.At, recorded).In(Oslo()).AddDate(0, 0, int(ReminderAfter)).UTC()
+// Validity is how long an invitation to activate lives.
+type Validity struct {
+	AfterStart time.Duration // past the study start, and past the opening
+	AtLeast    time.Duration // past its creation, whatever the start says
 }
 
-// InvitationExpires answers when an invitation to activate ends: 14 days after
-// study start and after the opening, whichever is later, and at least valid
-// (zero: 30 days) after it was created. Start is "2027-08-16" or empty. An
-// invitation to reset a password ends ResetValid after it was created.
-func InvitationExpires(created time.Time, start string, o Opening, valid Days) time.Time {
-	if valid <= 0 {
-		valid = InvitationValid
-	}
-	at := created.In(Oslo()).AddDate(0, 0, int(valid))
+// DefaultValidity is 14 days after study start, at least 30 days.
+func DefaultValidity() Validity { return Validity{AfterStart: 14 * day, AtLeast: 30 * day} }
+
+// Expires answers when an invitation created at a time ends. Start is the study
+// start, "2027-08-16", or empty; opens the opening, or zero.
+func (v Validity) Expires(start string, opens, created time.Time) time.Time {
+	at := shift(created, v.AtLeast)
 	if d, ok := parseDate(start); ok {
-		at = latest(at, d.add(int(AfterStudyStart)).at(clock{}))
+		at = latest(at, shift(d.at(clock{}), v.AfterStart))
 	}
-	if !o.At.IsZero() && o.Window != "" {
-		at = latest(at, o.At.In(Oslo()).AddDate(0, 0, int(AfterStudyStart)))
+	if !opens.IsZero() {
+		at = latest(at, shift(opens, v.AfterStart))
 	}
-	return at.UTC()
+	return at
+}
+
+// InvitationExpires is DefaultValidity for an invitation whose letter goes out
+// within the 16 days before its opening, or later: it then outlives the opening
+// by 14 days without being told about it.
+func InvitationExpires(start string, created time.Time) time.Time {
+	return DefaultValidity().Expires(start, time.Time{}, created)
+}
+
+// shift moves t by d, whole days by the Norwegian calendar.
+func shift(t time.Time, d time.Duration) time.Time {
+	return t.In(Oslo()).AddDate(0, 0, int(d/day)).Add(d % day).UTC()
 }
 
 func latest(a, b time.Time) time.Time {

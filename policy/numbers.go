@@ -19,16 +19,16 @@ const (
 
 // Codes of a NumberError.
 const (
-	NumberUnknownType = "unknown_type" // the declared type is none of ours
-	NumberLength      = "length"       // not eleven characters
-	NumberDigits      = "digits"       // something other than 0-9
-	NumberPlaceholder = "placeholder"  // what payroll writes for "no number yet"
-	NumberDate        = "date"         // day, month or individual number that cannot be
-	NumberCheckDigit  = "check_digit"  // mistyped
-	NumberType        = "type"         // the marks say another type than the declared one
-	NumberSynthetic   = "synthetic"    // Tenor or NHN test number where none is allowed
-	NumberTest        = "test"         // H-number or NAV test number
-	NumberFH          = "fh"           // FH-number, health services only
+	CodeUnknownType = "unknown_type" // the declared type is none of ours
+	CodeLength      = "length"       // not eleven characters
+	CodeDigits      = "digits"       // something other than 0-9
+	CodePlaceholder = "placeholder"  // what payroll writes for "no number yet"
+	CodeDate        = "date"         // day, month or individual number that cannot be
+	CodeCheckDigit  = "check_digit"  // mistyped
+	CodeType        = "type"         // the marks say another type than the declared one
+	CodeSynthetic   = "synthetic"    // Tenor or NHN test number where none is allowed
+	CodeTest        = "test"         // H-number or NAV test number
+	CodeFH          = "fh"           // FH-number, health services only
 )
 
 // NumberError says what is wrong with an identity number. It never holds the
@@ -44,7 +44,7 @@ func (e *NumberError) Error() string { return e.Text }
 // no number for the person yet. Take it as an absent number, not as a fault.
 func IsPlaceholder(err error) bool {
 	var n *NumberError
-	return errors.As(err, &n) && n.Code == NumberPlaceholder
+	return errors.As(err, &n) && n.Code == CodePlaceholder
 }
 
 // NumberOptions are the facts a number is judged by.
@@ -101,14 +101,14 @@ func CheckNumber(typ, value string, o NumberOptions) error {
 		return checkPassport(value)
 	case NumberFnr, NumberDnr, NumberSO, NumberFS:
 	default:
-		return refuse(NumberUnknownType, "number type is none of fnr, dnr, so, fs, passport")
+		return refuse(CodeUnknownType, "number type is none of fnr, dnr, so, fs, passport")
 	}
 	d, err := digits(value)
 	if err != nil {
 		return err
 	}
 	if d[6] == 0 && d[7] == 0 && d[8] <= 2 && d[9] == 0 && d[10] == 0 {
-		return refuse(NumberPlaceholder, "%s number is a placeholder: the person has no number yet", typ)
+		return refuse(CodePlaceholder, "%s number is a placeholder: the person has no number yet", typ)
 	}
 	p, err := unmark(typ, d, o.Synthetic)
 	if err != nil {
@@ -125,7 +125,7 @@ func CheckNumber(typ, value string, o NumberOptions) error {
 		most = 3
 	}
 	if k1 > most || weigh(d[:], 5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1)%11 != 0 {
-		return refuse(NumberCheckDigit, "%s number has a wrong check digit: it is mistyped at its source", typ)
+		return refuse(CodeCheckDigit, "%s number has a wrong check digit: it is mistyped at its source", typ)
 	}
 	return nil
 }
@@ -154,11 +154,11 @@ func refuse(code, format string, args ...any) error {
 
 func checkPassport(value string) error {
 	if value == "" || len(value) > 64 {
-		return refuse(NumberLength, "passport number must have 1 to 64 characters")
+		return refuse(CodeLength, "passport number must have 1 to 64 characters")
 	}
 	for _, r := range value {
 		if r != ' ' && r != '-' && !(r < 0x80 && (unicode.IsLetter(r) || unicode.IsDigit(r))) {
-			return refuse(NumberDigits, "passport number may hold A-Z, a-z, 0-9, space and hyphen only")
+			return refuse(CodeDigits, "passport number may hold A-Z, a-z, 0-9, space and hyphen only")
 		}
 	}
 	return nil
@@ -168,11 +168,11 @@ func checkPassport(value string) error {
 func digits(value string) (d [11]int, err error) {
 	for _, r := range value {
 		if r < '0' || r > '9' {
-			return d, refuse(NumberDigits, "number may hold the digits 0-9 only")
+			return d, refuse(CodeDigits, "number may hold the digits 0-9 only")
 		}
 	}
 	if len(value) != len(d) {
-		return d, refuse(NumberLength, "number must have 11 digits, it has %d", len(value))
+		return d, refuse(CodeLength, "number must have 11 digits, it has %d", len(value))
 	}
 	for i := range d {
 		d[i] = int(value[i] - '0')

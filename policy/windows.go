@@ -82,7 +82,7 @@ type Opening struct {
 	// Group is the stable key of an instant that many people share, in
 	// [A-Za-z0-9_-]: window name, "_", and the year or the study start that it
 	// is reckoned from. It is not the instant: when the window moves, the key
-	// stays and GroupOpening answers the new instant. Empty: at once, or never.
+	// stays and GroupOpening answers the new instant. Empty: at once.
 	Group  string
 	Window string // name of the window; empty: none matches, it never opens
 }
@@ -94,7 +94,9 @@ func (o Opening) Open(now time.Time) bool {
 
 // never is the opening of what no window matches: closed, also for a caller
 // that looks at the time only.
-func never() Opening { return Opening{At: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)} }
+func never() Opening {
+	return Opening{At: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), Group: "none"}
+}
 
 // Opening answers when a opens: by the first window that matches, and never if
 // none does (Validate refuses such a set).
