@@ -1,0 +1,11 @@
+// Package deploy holds what an operator touches: configuration, schema and
+// unit files. They are embedded so that setup and the tests apply the very
+// files that an operator reads. It must not know what they mean.
+package deploy
+
+import "embed"
+
+// LDAP holds slapd.conf, base.ldif and the schema files, under "ldap/".
+//
+//go:embed ldap
+var LDAP embed.FS
