@@ -1,0 +1,180 @@
+package stream
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Streams.
+const (
+	Intake = "INTAKE"
+	Wait   = "WAIT"
+	Mail   = "MAIL"
+	Audit  = "AUDIT"
+	Dead   = "DEAD"
+	Secret = "SECRET"
+)
+
+// Buckets.
+const (
+	BucketClaims   = "claims"
+	BucketLetters  = "letters"
+	BucketSessions = "sessions"
+	BucketLimits   = "limits"
+)
+
+const (
+	durableMail = "mail"
+	durableDue  = "due"
+
+	holdMail = "mail.hold."
+	holdWait = "wait.hold."
+	dueWait  = "wait.due."
+)
+
+// bucketStream is the stream behind a key-value bucket.
+func bucketStream(bucket string) string { return "KV_" + bucket }
+
+func bucketSubject(bucket, key string) string { return "$KV." + bucket + "." + key }
+
+// streamOf answers the stream that takes what is published on a subject.
+func streamOf(subject string) (string, bool) {
+	switch firstToken(subject) {
+	case "hr", "admissions", "it", "portal":
+		return Intake, true
+	case "mail":
+		return Mail, true
+	case "audit":
+		return Audit, true
+	case "wait":
+		return Wait, true
+	case "dead":
+		return Dead, true
+	case "secret":
+		return Secret, true
+	}
+	return "", false
+}
+
+// streamConfigs are the streams as they should be, buckets included.
+func streamConfigs(s Settings) []jetstream.StreamConfig {
+	configs := []jetstream.StreamConfig{
+		intakeConfig(s),
+		{
+			// Schedules forbid discard-new, so nothing here has a limit that
+			// could discard: one message per subject, the last one wins.
+			Name: Wait, Subjects: []string{"wait.>"}, Description: "what is not due yet",
+			Retention: jetstream.WorkQueuePolicy, MaxMsgsPerSubject: 1, AllowMsgSchedules: true, AllowRollup: true, AllowAtomicPublish: true,
+		},
+		{
+			Name: Mail, Subjects: []string{"mail.>"}, Description: "letters that are due",
+			Retention: jetstream.WorkQueuePolicy, MaxMsgsPerSubject: 1, AllowMsgSchedules: true, AllowRollup: true, AllowAtomicPublish: true,
+			Duplicates: 10 * time.Minute,
+		},
+		{
+			// One subject per fact and no second message on it: the server
+			// refuses what is told twice, however much later.
+			Name: Audit, Subjects: []string{"audit.>"}, Description: "facts for IT",
+			Discard: jetstream.DiscardNew, MaxMsgsPerSubject: 1, DiscardNewPerSubject: true, MaxAge: s.AuditAge, AllowAtomicPublish: true, AllowDirect: true,
+		},
+		{
+			Name: Dead, Subjects: []string{"dead.>"}, Description: "what could not be handled",
+			Discard: jetstream.DiscardNew, MaxMsgsPerSubject: 1, DiscardNewPerSubject: true, MaxAge: s.DeadAge,
+		},
+		{
+			Name: Secret, Subjects: []string{"secret.>"}, Description: "PINs sealed to one receiver",
+			Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, MaxAge: s.SecretAge,
+		},
+		bucketConfig(BucketClaims, 0, false),
+		bucketConfig(BucketLetters, s.LettersAge, false),
+		bucketConfig(BucketSessions, s.SessionTTL, true),
+		bucketConfig(BucketLimits, s.LimitTTL, false),
+	}
+	for i := range configs {
+		complete(&configs[i], s)
+	}
+	return configs
+}
+
+// intakeConfig takes exactly four tokens. A looser subject would be stored by
+// the stream and skipped by the transform: acknowledged, in no partition, and
+// seen by no worker.
+func intakeConfig(s Settings) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: Intake, Subjects: []string{"hr.*.*.*", "admissions.*.*.*", "it.*.*.*", "portal.*.*.*"}, Description: "what the sources publish",
+		SubjectTransform: &jetstream.SubjectTransformConfig{
+			Source:      "*.*.*.*",
+			Destination: fmt.Sprintf("p.{{partition(%d,4)}}.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}.{{wildcard(4)}}", Partitions),
+		},
+		Discard: jetstream.DiscardNew, MaxAge: s.IntakeAge, MaxMsgSize: s.IntakeMsgSize, Duplicates: time.Hour, AllowDirect: true,
+	}
+}
+
+// bucketConfig is a key-value bucket that also takes atomic batches. Rollups
+// are left out where nobody needs them: one header would erase the bucket.
+func bucketConfig(bucket string, ttl time.Duration, rollup bool) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: bucketStream(bucket), Subjects: []string{bucketSubject(bucket, ">")}, Description: "bucket " + bucket,
+		Discard: jetstream.DiscardNew, MaxMsgsPerSubject: 1, MaxAge: ttl, AllowDirect: true, AllowAtomicPublish: true, AllowRollup: rollup,
+	}
+}
+
+// complete fills in what all streams share, in the server's own terms, so that
+// what is read back can be compared.
+func complete(c *jetstream.StreamConfig, s Settings) {
+	c.Storage, c.Replicas = jetstream.FileStorage, s.Replicas
+	c.MaxMsgs, c.MaxBytes, c.MaxConsumers = -1, -1, -1
+	if c.MaxMsgSize == 0 {
+		c.MaxMsgSize = -1
+	}
+	if c.MaxMsgsPerSubject == 0 {
+		c.MaxMsgsPerSubject = -1
+	}
+	if c.Duplicates == 0 {
+		c.Duplicates = 2 * time.Minute
+	}
+}
+
+// laneName is the durable of one lane. It holds the number of lanes, because
+// lanes of another number share partitions with it.
+func laneName(lane, of int) string { return fmt.Sprintf("intake-%d-of-%d", lane, of) }
+
+// laneConfig takes every Lanes-th partition. One unacknowledged message at a
+// time keeps the order within its partitions, also when a worker dies: nothing
+// else does (a pin or a hash orders only while nothing fails).
+func laneConfig(s Settings, lane int) jetstream.ConsumerConfig {
+	var filters []string
+	for p := lane; p < Partitions; p += s.Lanes {
+		filters = append(filters, fmt.Sprintf("p.%d.>", p))
+	}
+	return durable(s, laneName(lane, s.Lanes), 1, filters...)
+}
+
+// consumerConfigs are the fixed durables by stream. Those of waiting letters
+// are made when they are needed, see Waiting.
+func consumerConfigs(s Settings) map[string][]jetstream.ConsumerConfig {
+	lanes := make([]jetstream.ConsumerConfig, s.Lanes)
+	for i := range lanes {
+		lanes[i] = laneConfig(s, i)
+	}
+	return map[string][]jetstream.ConsumerConfig{
+		Intake: lanes,
+		Mail:   {durable(s, durableMail, s.MailLanes, "mail.*.*")}, // three tokens: never a hold subject, which has four
+		Wait:   {durable(s, durableDue, s.LetterLanes, dueWait+">")},
+	}
+}
+
+func durable(s Settings, name string, pending int, filters ...string) jetstream.ConsumerConfig {
+	c := jetstream.ConsumerConfig{
+		Durable: name, AckPolicy: jetstream.AckExplicitPolicy, AckWait: s.AckWait, MaxDeliver: -1, MaxAckPending: pending,
+		DeliverPolicy: jetstream.DeliverAllPolicy,
+	}
+	if len(filters) == 1 {
+		c.FilterSubject = filters[0]
+	} else {
+		c.FilterSubjects = filters
+	}
+	return c
+}

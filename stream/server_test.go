@@ -1,0 +1,145 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// broker is an embedded server that listens nowhere, and can be restarted over
+// the same store while clients stay.
+type broker struct {
+	t   testing.TB
+	dir string
+
+	mu   sync.Mutex
+	s    *server.Server
+	more func(*server.Options)
+}
+
+func newBroker(t testing.TB, more ...func(*server.Options)) *broker {
+	t.Helper()
+	b := &broker{t: t, dir: t.TempDir()}
+	if len(more) > 0 {
+		b.more = more[0]
+	}
+	b.start()
+	t.Cleanup(b.stop)
+	return b
+}
+
+func (b *broker) start() {
+	b.t.Helper()
+	o := &server.Options{
+		ServerName: "test", DontListen: true, NoSigs: true, NoLog: true, JetStream: true, StoreDir: b.dir, SyncAlways: true,
+		JetStreamMaxMemory: 64 << 20, JetStreamMaxStore: 4 << 30,
+	}
+	if b.more != nil {
+		b.more(o)
+	}
+	s, err := server.NewServer(o)
+	if err != nil {
+		b.t.Fatalf("server: %v", err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(10 * time.Second) {
+		b.t.Fatal("server is not ready")
+	}
+	b.mu.Lock()
+	b.s = s
+	b.mu.Unlock()
+}
+
+func (b *broker) stop() {
+	b.mu.Lock()
+	s := b.s
+	b.s = nil
+	b.mu.Unlock()
+	if s != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
+	}
+}
+
+// InProcessConn makes b a provider of connections that outlives one server.
+func (b *broker) InProcessConn() (net.Conn, error) {
+	b.mu.Lock()
+	s := b.s
+	b.mu.Unlock()
+	if s == nil {
+		return nil, fmt.Errorf("server is down")
+	}
+	return s.InProcessConn()
+}
+
+func (b *broker) connect(more ...nats.Option) (*nats.Conn, jetstream.JetStream) {
+	b.t.Helper()
+	opts := append([]nats.Option{nats.InProcessServer(b), nats.ReconnectWait(10 * time.Millisecond), nats.ReconnectJitter(0, 0)}, more...)
+	nc, err := Connect(Options{Name: "test", More: opts})
+	if err != nil {
+		b.t.Fatalf("connect: %v", err)
+	}
+	b.t.Cleanup(nc.Close)
+	js, err := JetStream(nc)
+	if err != nil {
+		b.t.Fatalf("jetstream: %v", err)
+	}
+	return nc, js
+}
+
+func context10(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// testSettings are the default ones, with fewer lanes.
+func testSettings() Settings {
+	s := DefaultSettings()
+	s.Lanes = 4
+	return s
+}
+
+// declared is a broker with everything on it.
+func declared(t testing.TB) (*broker, jetstream.JetStream, *Publisher) {
+	t.Helper()
+	b := newBroker(t)
+	_, js := b.connect()
+	if err := Declare(context10(t), js, testSettings(), false); err != nil {
+		t.Fatalf("declare: %v", err)
+	}
+	p := NewPublisher(js)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = p.Close(ctx)
+	})
+	return b, js, p
+}
+
+// eventually polls until ok, and fails with what is still wrong.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); !ok(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("after 15s still not: %s", what)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
+func messages(t testing.TB, js jetstream.JetStream, stream string) uint64 {
+	t.Helper()
+	st, err := js.Stream(context10(t), stream)
+	if err != nil {
+		t.Fatalf("stream %s: %v", stream, err)
+	}
+	return st.CachedInfo().State.Msgs
+}
