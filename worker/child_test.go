@@ -1,0 +1,5 @@
+package worker
+
+const childURL = "WORKER_CHILD_URL"
+
+func child() {}

@@ -1,0 +1,79 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// lane reads one consumer, one message at a time. After a message that could
+// not be finished it reads no further.
+type lane struct {
+	w       *Worker
+	number  int
+	ackWait time.Duration
+	pull    *puller
+}
+
+func newLane(w *Worker, c jetstream.Consumer, number int) *lane {
+	info := c.CachedInfo()
+	wait := info.Config.AckWait
+	if wait <= 0 {
+		wait = 30 * time.Second // the server's own default
+	}
+	alive := func() { w.state.works(number) }
+	return &lane{w: w, number: number, ackWait: wait, pull: newPuller(w.Conn, info.Stream, info.Name, alive)}
+}
+
+// run reads until soft ends. hard ends when the grace period is over.
+func (l *lane) run(soft, hard context.Context) {
+	defer l.pull.leave()
+	for failed := 0; soft.Err() == nil; {
+		m, err := l.pull.next(soft)
+		switch {
+		case err == nil:
+			failed = 0
+			l.w.state.works(l.number)
+			if !l.see(soft, hard, m) {
+				return
+			}
+		case errors.Is(err, errNothing):
+			failed = 0
+			l.w.state.works(l.number)
+		case soft.Err() != nil:
+			return
+		default:
+			l.fails(brokerDown{err})
+			failed++
+			pause(soft, l.w.Backoff.after(failed))
+		}
+	}
+}
+
+// brokerDown is an outage of the broker itself.
+type brokerDown struct{ error }
+
+func (brokerDown) Unavailable() bool  { return true }
+func (brokerDown) Dependency() string { return "broker" }
+func (b brokerDown) Unwrap() error    { return b.error }
+
+// fails notes an outage in this lane and logs it once for all lanes.
+func (l *lane) fails(err error) {
+	if d, first := l.w.state.fails(l.number, err, time.Now()); first {
+		l.w.Log.Error().Str("worker", l.w.Name).Str("dependency", d).Err(err).Msg("outage begins")
+	}
+}
+
+// see brings one message to its end, and tells whether the lane may go on.
+func (l *lane) see(soft, hard context.Context, m *message) bool {
+	hold := l.hold(m)
+	defer hold.release()
+	c := &course{lane: l, message: m, hold: hold, began: time.Now()}
+	l.w.state.takes(l.number, m.meta.Timestamp)
+	defer l.w.state.drops(l.number)
+	c.run(soft, hard)
+	c.report()
+	return c.verdict != left
+}
