@@ -178,12 +178,15 @@ func fieldsOf(t reflect.Type) []field {
 	return fields
 }
 
-// parseTime reads RFC 3339 strictly (time.Parse also takes "T9:00" and a
-// decimal comma) and answers UTC. The years 0001 and 9999 are what programs
-// send for "no time"; neither is one.
+// parseTime reads RFC 3339 strictly and answers UTC. The standard parser also
+// takes "T9:00", a decimal comma and zones of 99 hours. The years 0001 and 9999
+// are what programs send for "no time"; neither is one.
 func parseTime(s string) (time.Time, bool) {
-	var t time.Time
-	if err := t.UnmarshalText([]byte(s)); err != nil {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil || len(s) < len("2006-01-02T15:04:05Z") || s[13] != ':' || strings.Contains(s, ",") {
+		return time.Time{}, false
+	}
+	if zone := s[len(s)-6:]; s[len(s)-1] != 'Z' && (zone[1:3] > "23" || zone[4:] > "59") {
 		return time.Time{}, false
 	}
 	t = t.UTC()

@@ -40,20 +40,22 @@ func (o Origin) Put(header map[string][]string) {
 // processes may write: a source could name another's subject otherwise.
 func (o Origin) Trace(header map[string][]string) Origin {
 	o.Subject = Unpartition(o.Subject)
-	if !strings.HasPrefix(o.Subject, "wait.due.") && !strings.HasPrefix(o.Subject, "mail.") {
-		return o
-	}
-	h := textproto.MIMEHeader(header)
-	sequence, err := strconv.ParseUint(h.Get(headerSequence), 10, 64)
-	if err != nil || h.Get(headerSubject) == "" || h.Get(headerStream) == "" {
-		return o
-	}
-	o.Stream, o.Sequence, o.Subject = h.Get(headerStream), sequence, h.Get(headerSubject)
-	if t, err := time.Parse(time.RFC3339Nano, h.Get(headerReceived)); err == nil {
-		o.Received = t
-	}
-	if n, err := strconv.Atoi(h.Get(headerAttempts)); err == nil && n > 0 {
-		o.Attempts = n
+	if strings.HasPrefix(o.Subject, "wait.due.") || strings.HasPrefix(o.Subject, "mail.") {
+		if carried, ok := CarriedOrigin(header); ok {
+			return carried
+		}
 	}
 	return o
+}
+
+// CarriedOrigin reads what Put wrote. Whether to believe it is the caller's
+// question.
+func CarriedOrigin(header map[string][]string) (Origin, bool) {
+	h := textproto.MIMEHeader(header)
+	o := Origin{Stream: h.Get(headerStream), Subject: h.Get(headerSubject)}
+	var err [3]error
+	o.Sequence, err[0] = strconv.ParseUint(h.Get(headerSequence), 10, 64)
+	o.Received, err[1] = time.Parse(time.RFC3339Nano, h.Get(headerReceived))
+	o.Attempts, err[2] = strconv.Atoi(h.Get(headerAttempts))
+	return o, o.Stream != "" && o.Subject != "" && err == [3]error{}
 }
