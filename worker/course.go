@@ -103,15 +103,17 @@ func (c *course) work(soft, hard context.Context) error {
 
 // suspect slows down and in the end refuses a message that was delivered again
 // and again and never finished: it may be what kills its worker. Each process
-// that comes back would die of it, and with it the lanes beside it; the pause
-// lets those finish first. While an outage is on, restarts are not its fault.
+// that comes back would die of it, and the messages in the lanes beside it are
+// delivered again just as often for nothing they did. The pause is random, so
+// that each time about half of those get done before it strikes. While an
+// outage is on, restarts are not the message's fault.
 func (c *course) suspect(soft context.Context) error {
 	limit := c.w.deliveries()
 	n := int(c.meta.NumDelivered)
-	if n <= limit/2 {
+	if n <= limit/4 {
 		return nil
 	}
-	if !pause(soft, c.w.Backoff.after(n-limit/2)) {
+	if !pause(soft, c.w.Backoff.after(n-limit/4)) {
 		return errLeft
 	}
 	if n > limit && len(c.w.Outages()) == 0 {
