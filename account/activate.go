@@ -1,0 +1,255 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"usn.no/matricula/events"
+	"usn.no/matricula/policy"
+)
+
+const (
+	proofValid    = 30 * time.Minute
+	wrongNumbers  = 5 // then the invitation, and nothing else, is frozen
+	bestEffort    = time.Second
+	deniedWindow  = "window_closed"
+	deniedNumber  = "wrong_number"
+	deniedSpent   = "spent"
+	deniedExpired = "expired"
+)
+
+// Look says what a ticket opens. It changes nothing, however often it is
+// called. A window that opens later is no error: Visit.Opens says when.
+//
+// Errors: ErrTicket, ErrSpent, ErrExpired, ErrFrozen, *SuspendedError,
+// ErrUnavailable.
+func (l *Lifecycle) Look(ctx context.Context, ticket string) (Visit, error) {
+	a, inv, err := l.redeem(ctx, ticket)
+	if err != nil {
+		return Visit{Purpose: inv.Purpose, Language: a.Language}, err
+	}
+	v := Visit{Purpose: inv.Purpose, Language: a.Language, Expires: inv.Expires}
+	var closed *NotOpenError
+	if errors.As(l.open(a, inv), &closed) {
+		v.Opens = closed.Opens
+	}
+	return v, nil
+}
+
+// redeem opens a ticket and finds its invitation, without using it.
+func (l *Lifecycle) redeem(ctx context.Context, ticket string) (Account, Invitation, error) {
+	id, purpose, err := l.Tickets.Open(ticket)
+	if err != nil {
+		return Account{}, Invitation{}, err
+	}
+	return l.invitation(ctx, id, purpose)
+}
+
+// invitation finds the account of an invitation and holds every check that
+// does not need the person: each of them is made again at the last moment.
+func (l *Lifecycle) invitation(ctx context.Context, id, purpose string) (Account, Invitation, error) {
+	inv := Invitation{ID: id, Purpose: purpose}
+	a, err := l.Directory.Find(ctx, Key{ByInvitation, id})
+	if errors.Is(err, ErrNotFound) {
+		return Account{}, inv, ErrSpent
+	}
+	if err != nil {
+		return Account{}, inv, err
+	}
+	held, ok := a.Invitation(id)
+	if !ok || held.Purpose != purpose {
+		return a, inv, ErrSpent
+	}
+	if a.State == Closed || a.State == Suspended && (purpose != PurposeReset || a.Why.Reason != WhyCompromised) {
+		return a, held, &SuspendedError{State: a.State, Reason: a.Why.Reason}
+	}
+	if purpose == PurposeActivate && a.State != Pending {
+		return a, held, ErrSpent
+	}
+	if !l.Now().Before(held.Expires) {
+		return a, held, ErrExpired
+	}
+	n, err := l.Attempts.Count(ctx, attemptsKey(id))
+	if err != nil {
+		return a, held, err
+	}
+	if n >= wrongNumbers {
+		return a, held, ErrFrozen
+	}
+	return a, held, nil
+}
+
+func attemptsKey(invitation string) string { return "number." + invitation }
+
+// open says whether the window lets this purpose through now. A reset is for
+// an account that was open already.
+func (l *Lifecycle) open(a Account, inv Invitation) error {
+	if inv.Purpose == PurposeReset || l.Now().Before(a.OpenUntil) {
+		return nil
+	}
+	o, ok := l.opening(a)
+	if !ok {
+		return &SuspendedError{State: a.State, Reason: WhyLeft}
+	}
+	if l.Now().Before(o.At) {
+		return &NotOpenError{Opens: o.At}
+	}
+	if !o.Closes.IsZero() && !l.Now().Before(o.Closes) {
+		return ErrExpired
+	}
+	return nil
+}
+
+func (l *Lifecycle) proved(ctx context.Context, proof string) (Account, Invitation, error) {
+	id, purpose, err := l.Tickets.openProof(proof, l.Now())
+	if err != nil {
+		return Account{}, Invitation{}, err
+	}
+	return l.invitation(ctx, id, purpose)
+}
+
+// Judge answers every password rule, for whoever has proved to be the person.
+//
+// Errors: ErrProof and those of Look.
+func (l *Lifecycle) Judge(ctx context.Context, proof, password string) ([]Answer, error) {
+	a, _, err := l.proved(ctx, proof)
+	if err != nil {
+		return nil, err
+	}
+	return l.answers(a, password), nil
+}
+
+func (l *Lifecycle) answers(a Account, password string) []Answer {
+	return l.PasswordRules.Check(password, policy.Subject{
+		Given: a.Name.Given, Family: a.Name.Family, Preferred: a.Name.Preferred, Username: a.Username,
+	})
+}
+
+// Activate sets the password and makes the account active, in one Modify that
+// also deletes the invitation. The server refuses the second click: the first
+// password stands. What follows from it rides in the same Modify.
+//
+// Errors: ErrProof, those of Look, *NotOpenError, ErrRules, *PasswordError,
+// ErrSamePassword, ErrBusy.
+func (l *Lifecycle) Activate(ctx context.Context, c Choice) (Receipt, error) {
+	for range writes {
+		was, inv, err := l.proved(ctx, c.Proof)
+		if err == nil {
+			err = l.open(was, inv)
+		}
+		if err != nil {
+			return Receipt{Purpose: inv.Purpose, Language: was.Language}, l.denied(ctx, was, inv, err)
+		}
+		if c.Rules.Version == "" || c.Rules.Hash == "" || c.Rules.Language == "" {
+			return Receipt{}, ErrRules
+		}
+		skipped, err := l.acceptable(ctx, was, c.Password)
+		if err != nil {
+			return Receipt{}, err
+		}
+		now := l.activated(was, inv, c.Rules, skipped)
+		err = l.Passwords.SetPassword(ctx, was, now, c.Password)
+		if errors.Is(err, ErrStale) {
+			continue // somebody was faster: the next look says what that means
+		}
+		if err != nil {
+			return Receipt{}, err
+		}
+		l.hurry(ctx, was.ID)
+		return Receipt{Purpose: inv.Purpose, Username: was.Username, Name: was.Name.Full(), Language: was.Language, At: l.Now()}, nil
+	}
+	return Receipt{}, fmt.Errorf("account: %w", ErrStale)
+}
+
+// acceptable holds the password against every rule before any hashing.
+func (l *Lifecycle) acceptable(ctx context.Context, a Account, password string) (skipped bool, err error) {
+	answers := l.answers(a, password)
+	if !policy.OK(answers) {
+		return false, &PasswordError{Answers: answers}
+	}
+	if l.Breached == nil {
+		return true, nil
+	}
+	found, skipped, err := l.Breached(ctx, password, a)
+	if err != nil {
+		return false, err
+	}
+	if found {
+		return false, &PasswordError{Answers: append(answers, Answer{Rule: "breached"})}
+	}
+	return skipped, nil
+}
+
+// activated is the account as the click makes it, with the facts to publish.
+func (l *Lifecycle) activated(was Account, inv Invitation, rules Acceptance, skipped bool) Account {
+	now, at := was.Clone(), l.Now()
+	rules.At = at
+	what := events.AuditActivated
+	if inv.Purpose == PurposeReset {
+		what = events.AuditPasswordChanged
+	}
+	now.State = Active
+	now.Why = Why{Reason: WhyActivated, Since: at, By: "person"}
+	now.Invitations = nil
+	now.PasswordSince, now.SessionsFrom = at, at
+	now.Rules = rules
+	now.Affiliations = l.affiliations(was, at)
+	details := map[string]string{"purpose": inv.Purpose}
+	if skipped {
+		details["breach_check"] = "skipped"
+	}
+	name := strings.TrimPrefix(strings.ReplaceAll(what, ".", "-"), "account-")
+	now.Unsent = append(now.Unsent,
+		Fact{What: what, ID: was.ID + "-" + name + "-" + inv.ID, At: at, Invitation: inv.ID, Details: details},
+		Fact{What: events.AuditRules, ID: was.ID + "-rules-" + inv.ID, At: at, Invitation: inv.ID, Details: map[string]string{
+			"version": rules.Version, "hash": rules.Hash, "language": rules.Language,
+		}})
+	if inv.Purpose == PurposeReset {
+		now.Unsent = append(now.Unsent, Fact{
+			What: events.AuditRestored, ID: was.ID + "-restored-" + inv.ID, At: at, Invitation: inv.ID,
+			Details: map[string]string{"from": was.Why.Reason},
+		})
+	}
+	return now
+}
+
+// affiliations are published on activation, each role's at its own opening.
+func (l *Lifecycle) affiliations(a Account, at time.Time) []string {
+	var out []string
+	for _, kind := range []string{Employee, Student} {
+		for _, r := range a.Roles {
+			o := l.Windows.Opening(policy.Admission{Population: r.Kind, Intake: r.Intake, Start: r.Start, Recorded: r.Since})
+			if r.Kind == kind && !at.Before(o.At) && !slices.Contains(out, kind) {
+				out = append(out, kind)
+			}
+		}
+	}
+	if len(out) > 0 {
+		out = append(out, "member")
+	}
+	return out
+}
+
+// hurry tells a worker that there are facts. Without it they are found a
+// little later.
+func (l *Lifecycle) hurry(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bestEffort)
+	defer cancel()
+	e := events.Event{
+		Meta: events.Meta{ID: letterID("acted", id, l.Now().Format(time.RFC3339Nano)), Source: events.SourcePortal, Subject: id, Time: l.Now()},
+		Data: events.AccountActed{Account: id},
+	}
+	if err := l.Publisher.Publish(ctx, e); err != nil {
+		l.report("hurry", err)
+	}
+}
+
+func (l *Lifecycle) report(what string, err error) {
+	if l.Report != nil {
+		l.Report(what, err)
+	}
+}

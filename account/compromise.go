@@ -1,0 +1,79 @@
+package account
+
+import (
+	"context"
+	"strings"
+
+	"usn.no/matricula/events"
+)
+
+// PasswordCompromised takes the password away at IT's word: bind stops,
+// invitations and sessions die, and a reset letter goes to the private
+// address. Word that is older than the last password change does nothing, and
+// so does word about an account that has no password.
+func (l *Lifecycle) PasswordCompromised(ctx context.Context, m events.Meta, e events.PasswordCompromised) error {
+	did := false
+	a, err := l.update(ctx, Key{ByUsername, e.Username}, func(now *Account) (bool, error) {
+		seen := now.seen(m, FacetState)
+		did = seen == "again"
+		if seen != "new" || now.State == Closed || now.State == Pending || now.PasswordSince.After(m.Time) {
+			return false, nil
+		}
+		did = true
+		l.compromise(now, m)
+		return true, nil
+	})
+	if err != nil {
+		return l.orWait(m, err)
+	}
+	if !did {
+		return nil
+	}
+	fact := m.Causes(events.Audit{
+		What: events.AuditCompromised, Account: a.ID, Actor: actorOf(m.Source), Outcome: "done",
+		Reason: "reported", Cause: m.ID,
+	}, a.ID)
+	out := []events.Event{fact}
+	if a.Address != "" {
+		id := letterID(events.LetterPasswordCompromised, a.ID, fact.ID)
+		out = append(out, events.Once(id, m.Time, l.letter(a, events.LetterPasswordCompromised, id)))
+	}
+	if inv, ok := a.invitationFor(PurposeReset, l.Now()); ok {
+		out = append(out, l.resetLetter(a, inv, ""))
+	}
+	return l.Publisher.Publish(ctx, out...)
+}
+
+// compromise is the one Modify: everything that let somebody in is gone with
+// it, and what lets the person back in is there.
+func (l *Lifecycle) compromise(now *Account, m events.Meta) {
+	if now.State == Active || now.Why.Reason == WhyCompromised {
+		now.State = Suspended
+		now.Why = Why{Reason: WhyCompromised, Since: l.Now(), By: actorOf(m.Source).Kind}
+	}
+	now.PasswordGone = true
+	now.SessionsFrom = l.Now()
+	now.Invitations = nil
+	if l.reachable(*now, PurposeReset) {
+		now.Invitations = []Invitation{newInvitation(PurposeReset, l.Now(), l.Now().Add(l.Letters.ResetValid))}
+	}
+	now.setMark(m, FacetState, true)
+}
+
+// resetLetter is named by its invitation; again names a second one of it.
+func (l *Lifecycle) resetLetter(a Account, inv Invitation, again string) events.Event {
+	id := letterID(events.LetterReset, inv.ID)
+	if again != "" {
+		id = letterID(events.LetterReset, inv.ID, again)
+	}
+	r := l.letter(a, events.LetterReset, id)
+	r.Invitation, r.Purpose, r.Expires = inv.ID, inv.Purpose, &inv.Expires
+	return events.Once(id, inv.Created, r)
+}
+
+// inside tells whether a mailbox lives behind the very account it would
+// unlock.
+func inside(address, realm string) bool {
+	_, domain, _ := strings.Cut(strings.ToLower(address), "@")
+	return realm != "" && (domain == realm || strings.HasSuffix(domain, "."+realm))
+}

@@ -1,0 +1,83 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"usn.no/matricula/events"
+)
+
+// AccountActed publishes what a click left in the entry. It is only a hint:
+// PublishUnsent finds the same facts without it.
+func (l *Lifecycle) AccountActed(ctx context.Context, _ events.Meta, e events.AccountActed) error {
+	a, err := l.Directory.Find(ctx, Key{ByID, e.Account})
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return l.publishFacts(ctx, a)
+}
+
+// PublishUnsent publishes the facts of every entry that still carries some: it
+// is what makes a fact outlive the portal that made it. It answers how many
+// accounts had any.
+func (l *Lifecycle) PublishUnsent(ctx context.Context) (int, error) {
+	var found []Account
+	err := l.Directory.Each(ctx, Query{Unsent: true}, func(a Account) bool {
+		found = append(found, a)
+		return true
+	})
+	for i := 0; i < len(found) && err == nil; i++ {
+		err = l.publishFacts(ctx, found[i])
+	}
+	return len(found), err
+}
+
+// publishFacts publishes first and removes after: a fact may be published
+// again, under the same ID, and is never forgotten.
+func (l *Lifecycle) publishFacts(ctx context.Context, a Account) error {
+	if len(a.Unsent) == 0 {
+		return nil
+	}
+	var out []events.Event
+	for _, f := range a.Unsent {
+		out = append(out, l.factEvents(a, f)...)
+	}
+	if err := l.Publisher.Publish(ctx, out...); err != nil {
+		return err
+	}
+	published := a.Unsent
+	_, err := l.update(ctx, Key{ByID, a.ID}, func(now *Account) (bool, error) {
+		left := slices.DeleteFunc(slices.Clone(now.Unsent), func(f Fact) bool {
+			return slices.ContainsFunc(published, func(p Fact) bool { return p.ID == f.ID })
+		})
+		removed := len(left) != len(now.Unsent)
+		now.Unsent = left
+		return removed, nil
+	})
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// factEvents are the audit event of a fact and the letter that tells the
+// person of it.
+func (l *Lifecycle) factEvents(a Account, f Fact) []events.Event {
+	out := []events.Event{events.Once(f.ID, f.At, events.Audit{
+		What: f.What, Account: a.ID, Actor: events.Actor{Kind: "person"}, Outcome: "done",
+		Cause: f.Invitation, Details: f.Details,
+	})}
+	template := map[string]string{
+		events.AuditActivated:       events.LetterActivated,
+		events.AuditPasswordChanged: events.LetterPasswordChanged,
+	}[f.What]
+	if template == "" || a.Address == "" {
+		return out
+	}
+	id := letterID(template, a.ID, f.ID)
+	return append(out, events.Once(id, f.At, l.letter(a, template, id)))
+}

@@ -1,0 +1,270 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"usn.no/matricula/events"
+	"usn.no/matricula/policy"
+)
+
+// step is what one event did to an account, as far as something follows from
+// it: audit events and letters. again says that the event had been applied
+// before, so that everything that may be missing is published again; all of it
+// has the same ID as the first time.
+type step struct {
+	account     Account
+	created     bool
+	changed     bool
+	renumbered  bool
+	readdressed bool
+	again       bool
+}
+
+// follow publishes what follows from a step, all together.
+func (l *Lifecycle) follow(ctx context.Context, m events.Meta, s step) error {
+	var out []events.Event
+	switch {
+	case s.created:
+		out = append(out, l.fact(m, s.account, events.AuditCreated, s.account.ID+"-created", s.account.Why.Since))
+	case s.changed:
+		e := m.Causes(events.Audit{
+			What: events.AuditUpdated, Account: s.account.ID, Actor: actorOf(m.Source), Outcome: "done", Cause: m.ID,
+		}, s.account.ID)
+		out = append(out, e)
+	}
+	if s.created || s.renumbered || s.readdressed || s.again {
+		so, err := l.soLetter(m, s.account)
+		if err != nil {
+			return err
+		}
+		out = append(out, so...)
+	}
+	if s.created || s.changed || s.again {
+		invite, err := l.activationLetter(ctx, m, s.account)
+		if err != nil {
+			return err
+		}
+		out = append(out, invite...)
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return l.Publisher.Publish(ctx, out...)
+}
+
+func (l *Lifecycle) fact(m events.Meta, a Account, what, name string, at time.Time) events.Event {
+	return events.Once(name, at, events.Audit{
+		What: what, Account: a.ID, Actor: actorOf(m.Source), Outcome: "done", Cause: m.ID,
+	})
+}
+
+// soLetter mails the temporary number: at once when it is the number in force,
+// once per number, only while it is needed, which is before activation.
+func (l *Lifecycle) soLetter(m events.Meta, a Account) ([]events.Event, error) {
+	n, ok := a.current()
+	if !ok || n.Type != "so" || a.State != Pending || a.Address == "" {
+		return nil, nil
+	}
+	id := letterID(events.LetterSONumber, a.ID, l.Identity.NumberHandle(n.Type, n.Value), a.Address)
+	sealed, err := l.Seal(id, n.Value)
+	if err != nil {
+		return nil, err
+	}
+	r := l.letter(a, events.LetterSONumber, id)
+	r.SONumber = sealed
+	if o, ok := l.opening(a); ok && o.At.After(l.Now()) {
+		r.Opens = &o.At
+	}
+	return []events.Event{events.Once(id, m.Time, r)}, nil
+}
+
+// letter fills in what every letter has. Protected persons get no more than
+// everybody does: no unit, campus or programme stands in any letter.
+func (l *Lifecycle) letter(a Account, template, id string) events.MailRequest {
+	lang := a.Language
+	if lang == "" {
+		lang = "nb"
+	}
+	return events.MailRequest{
+		Template: template, Letter: id, Account: a.ID, Language: lang, Address: a.Address,
+		Name: a.Name.Full(), Role: a.leadingRole(), Username: a.Username,
+	}
+}
+
+func (a Account) leadingRole() string {
+	for _, r := range a.Roles {
+		if r.Kind == Employee {
+			return Employee
+		}
+	}
+	return Student
+}
+
+// letterID names a letter by what it tells whom: the same cause makes the same
+// letter, which is sent once.
+func letterID(parts ...string) string {
+	m := events.Meta{Source: "letter", ID: strings.Join(parts, "|")}
+	return m.Causes(events.WaitingLetter{}, "").ID
+}
+
+// opening is the earliest opening of any role, under the windows in force now.
+// ok is false when the person has no role.
+func (l *Lifecycle) opening(a Account) (policy.Opening, bool) {
+	var best policy.Opening
+	found := false
+	for _, r := range a.Roles {
+		o := l.Windows.Opening(policy.Admission{Population: r.Kind, Intake: r.Intake, Start: r.Start, Recorded: r.Since})
+		if !found || o.At.Before(best.At) {
+			best, found = o, true
+		}
+	}
+	return best, found
+}
+
+// activationLetter sees that the letter with the link goes out: now when it is
+// due, else it waits for its window. It needs a number that proves and an
+// address; without them the account is pending and cannot activate.
+func (l *Lifecycle) activationLetter(ctx context.Context, m events.Meta, a Account) ([]events.Event, error) {
+	if !l.invitable(a) {
+		return nil, nil
+	}
+	if inv, ok := a.invitationFor(PurposeActivate, l.Now()); ok {
+		return l.invited(m, a, inv), nil
+	}
+	o, ok := l.opening(a)
+	if !ok {
+		return nil, nil
+	}
+	due := policy.LetterDue(o, recorded(a), l.Letters.InviteBefore)
+	if !due.After(l.Now()) {
+		after, err := l.invite(ctx, a.ID)
+		if err != nil {
+			return nil, err
+		}
+		inv, ok := after.invitationFor(PurposeActivate, l.Now())
+		if !ok {
+			return nil, nil
+		}
+		return l.invited(m, after, inv), nil
+	}
+	return l.plan(ctx, m, a, o.Group, events.LetterActivation, due)
+}
+
+func (l *Lifecycle) plan(ctx context.Context, m events.Meta, a Account, group, kind string, due time.Time) ([]events.Event, error) {
+	if err := l.Waiting.Plan(ctx, group, kind, due); err != nil {
+		return nil, err
+	}
+	return []events.Event{m.Causes(events.WaitingLetter{Account: a.ID, Kind: kind, Group: group}, a.ID+"/"+group+"/"+kind)}, nil
+}
+
+// invitable: pending, with a number that proves and an address.
+func (l *Lifecycle) invitable(a Account) bool {
+	_, proves := a.current()
+	return a.State == Pending && proves && a.Address != ""
+}
+
+func recorded(a Account) time.Time {
+	var first time.Time
+	for _, r := range a.Roles {
+		if first.IsZero() || r.Since.Before(first) {
+			first = r.Since
+		}
+	}
+	return first
+}
+
+func (a Account) invitationFor(purpose string, now time.Time) (Invitation, bool) {
+	for _, i := range a.Invitations {
+		if i.Purpose == purpose && i.Expires.After(now) {
+			return i, true
+		}
+	}
+	return Invitation{}, false
+}
+
+// inviteIfDue adds the invitation to an account that is about to be created or
+// updated, where its letter is due.
+func (l *Lifecycle) inviteIfDue(a *Account) bool {
+	o, ok := l.opening(*a)
+	if !ok || !l.invitable(*a) || policy.LetterDue(o, recorded(*a), l.Letters.InviteBefore).After(l.Now()) {
+		return false
+	}
+	if _, ok := a.invitationFor(PurposeActivate, l.Now()); ok {
+		return false
+	}
+	a.withdraw(PurposeActivate)
+	a.Invitations = append(a.Invitations, newInvitation(PurposeActivate, l.Now(), l.Letters.Valid.Expires(a.studyStart(), o.At, l.Now())))
+	return true
+}
+
+// studyStart is the latest start date of a role, which the invitation must
+// outlast; empty when none is known.
+func (a Account) studyStart() string {
+	last := ""
+	for _, r := range a.Roles {
+		if r.Start > last {
+			last = r.Start
+		}
+	}
+	return last
+}
+
+func (a *Account) withdraw(purpose string) {
+	var keep []Invitation
+	for _, i := range a.Invitations {
+		if i.Purpose != purpose {
+			keep = append(keep, i)
+		}
+	}
+	a.Invitations = keep
+}
+
+// invite adds an invitation to an entry that has none in force.
+func (l *Lifecycle) invite(ctx context.Context, id string) (Account, error) {
+	return l.update(ctx, Key{ByID, id}, func(now *Account) (bool, error) { return l.inviteIfDue(now), nil })
+}
+
+// invited are the events of an invitation: the letter and the audit fact.
+func (l *Lifecycle) invited(m events.Meta, a Account, inv Invitation) []events.Event {
+	id := letterID(events.LetterActivation, inv.ID)
+	r := l.letter(a, events.LetterActivation, id)
+	r.Invitation, r.Purpose, r.Expires = inv.ID, inv.Purpose, &inv.Expires
+	if o, ok := l.opening(a); ok && o.At.After(l.Now()) {
+		r.Opens = &o.At
+	}
+	return []events.Event{
+		events.Once(id, inv.Created, r),
+		l.fact(m, a, events.AuditInvited, a.ID+"-invited-"+inv.ID, inv.Created),
+	}
+}
+
+// known answers who a delta is about. A person nobody announced yet is waited
+// for; after that the event is an orphan.
+func (l *Lifecycle) known(ctx context.Context, m events.Meta, source, subject string) (Claim, error) {
+	c, err := l.claimed(ctx, source, subject)
+	if errors.Is(err, errUnclaimed) {
+		err = ErrNotFound
+	}
+	return c, l.orWait(m, err)
+}
+
+// orWait turns ErrNotFound into "later", and after WaitForPerson into a dead
+// letter.
+func (l *Lifecycle) orWait(m events.Meta, err error) error {
+	if !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	first := m.Received
+	if first.IsZero() {
+		first = m.Time
+	}
+	waited := l.Now().Sub(first)
+	if waited > l.Letters.WaitForPerson {
+		return events.Refuse(events.ReasonOrphan, "subject",
+			"nobody announced this person within "+l.Letters.WaitForPerson.String()+": publish the registration, then replay")
+	}
+	return events.Later(l.Now().Add(min(max(waited/4, 5*time.Second), time.Hour)))
+}

@@ -1,0 +1,194 @@
+package account
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"usn.no/matricula/events"
+	"usn.no/matricula/policy"
+)
+
+// Identity derives the handles by which persons are known. Key is a secret of
+// at least 32 bytes with a backup: an identity number has about 4·10⁷
+// plausible values, so that a plain hash of it falls in seconds. Version stands
+// in every handle; a new key gets a new version.
+type Identity struct {
+	Key     []byte
+	Version int
+}
+
+func (i Identity) mac(kind string, parts ...string) []byte {
+	h := hmac.New(sha256.New, i.Key)
+	_, _ = fmt.Fprintf(h, "%s", kind)
+	for _, p := range parts {
+		_, _ = fmt.Fprintf(h, "|%d:%s", len(p), p)
+	}
+	return h.Sum(nil)
+}
+
+// AccountID derives the opaque ID of the account that the first event of
+// (source, subject) makes: 26 lower-case base32 characters.
+func (i Identity) AccountID(source, subject string) string {
+	return strings.ToLower(lowerBase32.EncodeToString(i.mac("account", source, subject)[:16]))
+}
+
+// NumberHandle is the claim key of an identity number.
+func (i Identity) NumberHandle(typ, value string) string {
+	return fmt.Sprintf("num.%d.%s", i.Version, hex.EncodeToString(i.mac("number", typ, value)))
+}
+
+// SourceHandle is the claim key of a source's subject.
+func (i Identity) SourceHandle(source, subject string) string {
+	return fmt.Sprintf("src.%d.%s", i.Version, hex.EncodeToString(i.mac("source", source, subject)))
+}
+
+// UsernameHandle is the claim key of a username. A username is public, and
+// never given again.
+func UsernameHandle(username string) string { return "uid." + username }
+
+// Claim is what a claim says: who it is, under which name. Both are fixed at
+// once, for ever, before there is an entry.
+type Claim struct {
+	Account  string `json:"account"`
+	Username string `json:"username"`
+}
+
+// errConflict says that the handles of one event belong to several accounts.
+type errConflict struct{ accounts []string }
+
+func (e *errConflict) Error() string {
+	return "numbers belong to accounts " + strings.Join(e.accounts, " and ")
+}
+
+// errUnclaimed: nobody holds any of the handles.
+var errUnclaimed = errors.New("no claim")
+
+// settled reads what the handles say: one claim, errUnclaimed or *errConflict.
+func settled(held map[string][]byte) (Claim, error) {
+	var claim Claim
+	var ids []string
+	for key, raw := range held {
+		var c Claim
+		if err := json.Unmarshal(raw, &c); err != nil {
+			return Claim{}, fmt.Errorf("claim %s: %w", key, err)
+		}
+		if !slices.Contains(ids, c.Account) {
+			ids = append(ids, c.Account)
+		}
+		claim = c
+	}
+	switch len(ids) {
+	case 0:
+		return Claim{}, errUnclaimed
+	case 1:
+		return claim, nil
+	}
+	slices.Sort(ids)
+	return Claim{}, &errConflict{accounts: ids}
+}
+
+// claim finds or makes the claim that all handles share. The common case, a
+// new person, is one indivisible write of all handles and the username; every
+// other case reads what is held and joins it. names yields username
+// candidates; it is endless.
+func (l *Lifecycle) claim(ctx context.Context, id string, handles []string, names func(func(string) bool)) (Claim, error) {
+	var result Claim
+	var failure error
+	names(func(name string) bool {
+		mine := Claim{Account: id, Username: name}
+		keys := append(slices.Clone(handles), UsernameHandle(name))
+		held, err := l.take(ctx, keys, mine)
+		if err != nil {
+			failure = err
+			return false
+		}
+		if len(held) == 0 {
+			result = mine
+			return false
+		}
+		_, nameIsTaken := held[UsernameHandle(name)]
+		delete(held, UsernameHandle(name))
+		theirs, err := settled(held)
+		if errors.Is(err, errUnclaimed) && nameIsTaken {
+			return true // the username alone is held: the next candidate
+		}
+		if err != nil {
+			failure = err
+			return false
+		}
+		result = theirs
+		failure = l.join(ctx, theirs, handles, held)
+		return false
+	})
+	return result, failure
+}
+
+// join takes the handles that the person did not have yet for a claim that
+// exists. Somebody else's hold on one of them is a conflict for a human.
+func (l *Lifecycle) join(ctx context.Context, c Claim, handles []string, held map[string][]byte) error {
+	for _, h := range handles {
+		if _, ok := held[h]; ok {
+			continue
+		}
+		other, err := l.take(ctx, []string{h}, c)
+		if err != nil {
+			return err
+		}
+		if got, err := settled(other); err == nil && got.Account != c.Account {
+			ids := []string{c.Account, got.Account}
+			slices.Sort(ids)
+			return &errConflict{accounts: ids}
+		}
+	}
+	return nil
+}
+
+func (l *Lifecycle) take(ctx context.Context, keys []string, c Claim) (map[string][]byte, error) {
+	value, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	return l.Claims.Take(ctx, keys, value)
+}
+
+// claimed answers who (source, subject) is, or errUnclaimed.
+func (l *Lifecycle) claimed(ctx context.Context, source, subject string) (Claim, error) {
+	held, err := l.Claims.Read(ctx, []string{l.Identity.SourceHandle(source, subject)})
+	if err != nil {
+		return Claim{}, err
+	}
+	return settled(held)
+}
+
+// parked turns a conflict into the dead letter that names the accounts.
+func parked(err error, field string) error {
+	var c *errConflict
+	if !errors.As(err, &c) {
+		return err
+	}
+	return events.Refuse(events.ReasonParked, field,
+		"one number on accounts "+strings.Join(c.accounts, " and ")+": merge them or correct the number at its source, then replay")
+}
+
+// current is the number in force: the highest rank, and of one rank the latest
+// recorded. ok is false when the person has none that proves.
+func (a Account) current() (Number, bool) {
+	var best Number
+	for _, n := range a.Numbers {
+		r, b := policy.NumberRank(n.Type), policy.NumberRank(best.Type)
+		if r > b || r == b && r > 0 && n.Since.After(best.Since) {
+			best = n
+		}
+	}
+	return best, best.Type != "" && policy.Proves(best.Type)
+}
+
+// Current is the identity number in force, for directories and letters.
+func (a Account) Current() (Number, bool) { return a.current() }

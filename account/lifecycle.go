@@ -1,0 +1,127 @@
+package account
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"strings"
+	"time"
+
+	"usn.no/matricula/events"
+	"usn.no/matricula/policy"
+)
+
+// Lifecycle is what happens to an account: on each event that a worker hands
+// it, and on each click that the portal hands it. Fill in what the process
+// needs: a worker has no Passwords and no Attempts, a portal no Claims and no
+// Waiting.
+type Lifecycle struct {
+	Directory Directory
+	Passwords Passwords
+	Claims    Claims
+	Publisher Publisher
+	Waiting   Waiting
+	Attempts  Attempts
+
+	Windows       policy.Windows
+	PasswordRules policy.PasswordRules
+	Letters       LetterRules
+	Identity      Identity
+	Realm         string // "usn.no"; letters that let somebody in never go to it
+	Synthetic     bool   // accept test numbers; never in production
+	Tickets       Tickets
+
+	// Seal seals a small secret to the mailer's key, bound to one letter.
+	Seal func(letter, secret string) (string, error)
+	// Breached tells whether a password is known from a breach; skipped means
+	// that it could not be looked up and was let through.
+	Breached func(ctx context.Context, password string, a Account) (found, skipped bool, err error)
+	// Now is the clock.
+	Now func() time.Time
+	// Report is told of what went wrong without changing the answer to a
+	// click: a denied activation whose audit event could not be published.
+	Report func(what string, err error)
+}
+
+// LetterRules says when letters go and how long invitations hold.
+type LetterRules struct {
+	InviteBefore  time.Duration // activation letter before the opening; 14 days
+	Reminder      time.Duration // one reminder after the opening; 0: none
+	WaitForPerson time.Duration // how long a delta waits for its person; 24 hours
+	Valid         policy.Validity
+	ResetValid    time.Duration // 60 minutes
+}
+
+// DefaultLetterRules are the university's.
+func DefaultLetterRules() LetterRules {
+	const day = 24 * time.Hour
+	return LetterRules{
+		InviteBefore: 14 * day, Reminder: 7 * day, WaitForPerson: day,
+		Valid: policy.DefaultValidity(), ResetValid: policy.ResetValid,
+	}
+}
+
+// Waiting holds letters until the instant they wait for. The letters
+// themselves are published as events.WaitingLetter.
+type Waiting interface {
+	// Plan says when the letters of one kind in one group are due. It may be
+	// called again, also with another time: the last one counts.
+	Plan(ctx context.Context, group, kind string, due time.Time) error
+}
+
+// writes is how often a write is tried again after ErrStale. Each round
+// re-reads the entry; more losers than this at once means a fault elsewhere.
+const writes = 10
+
+// update reads the account, lets change work on a copy, and writes the
+// difference, again and again while others are faster. change answers false
+// when there is nothing to write. It returns what is in the directory after.
+func (l *Lifecycle) update(ctx context.Context, k Key, change func(*Account) (bool, error)) (Account, error) {
+	for range writes {
+		was, err := l.Directory.Find(ctx, k)
+		if err != nil {
+			return Account{}, err
+		}
+		now := was.Clone()
+		write, err := change(&now)
+		if err != nil || !write {
+			return was, err
+		}
+		err = l.Directory.Update(ctx, was, now)
+		if errors.Is(err, ErrStale) {
+			continue
+		}
+		if err != nil {
+			return Account{}, err
+		}
+		now.Revision, now.PasswordGone = was.Revision+1, false
+		return now, nil
+	}
+	return Account{}, ErrStale
+}
+
+// newInvitation draws a new invitation: randomness only here and in keys.
+func newInvitation(purpose string, created, expires time.Time) Invitation {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24
+	return Invitation{ID: invitationText(b[:]), Purpose: purpose, Created: created, Expires: expires}
+}
+
+var lowerBase32 = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+func invitationText(b []byte) string { return strings.ToLower(lowerBase32.EncodeToString(b)) }
+
+func actorOf(source string) events.Actor {
+	switch source {
+	case events.SourceHR:
+		return events.Actor{Kind: "hr"}
+	case events.SourceAdmissions:
+		return events.Actor{Kind: "admissions"}
+	case events.SourceIT:
+		return events.Actor{Kind: "it"}
+	case events.SourcePortal:
+		return events.Actor{Kind: "person"}
+	}
+	return events.Actor{Kind: "worker"}
+}

@@ -1,0 +1,67 @@
+package account
+
+import (
+	"context"
+	"crypto/subtle"
+	"slices"
+	"strings"
+
+	"usn.no/matricula/policy"
+)
+
+// Prove checks the identity number that the holder of a ticket types. Before
+// the opening it refuses and counts nothing. role is student, employee, or
+// empty for a reset.
+//
+// Errors: those of Look, *NotOpenError, *WrongNumberError, ErrWrongRole.
+func (l *Lifecycle) Prove(ctx context.Context, ticket, role, number string) (Proof, error) {
+	a, inv, err := l.redeem(ctx, ticket)
+	if err != nil {
+		return Proof{}, l.denied(ctx, a, inv, err)
+	}
+	if err := l.open(a, inv); err != nil {
+		return Proof{}, l.denied(ctx, a, inv, err)
+	}
+	if !a.proves(number) {
+		n, err := l.Attempts.Add(ctx, attemptsKey(inv.ID))
+		if err != nil {
+			return Proof{}, err
+		}
+		wrong := error(&WrongNumberError{Left: max(wrongNumbers-n, 0)})
+		if n >= wrongNumbers {
+			wrong = ErrFrozen
+		}
+		return Proof{}, l.denied(ctx, a, inv, wrong)
+	}
+	if inv.Purpose == PurposeActivate && !a.has(role) {
+		return Proof{}, ErrWrongRole
+	}
+	expires := l.Now().Add(proofValid)
+	return Proof{
+		Token: l.Tickets.sealProof(inv.ID, inv.Purpose, expires), Purpose: inv.Purpose, Language: a.Language,
+		Username: a.Username, Name: a.Name.Full(), Expires: expires,
+	}, nil
+}
+
+// proves compares with every number the person has or had, all of them each
+// time. Blanks and hyphens are how people write such numbers.
+func (a Account) proves(typed string) bool {
+	typed = strings.Map(func(r rune) rune {
+		if r == ' ' || r == '-' || r == '\u00a0' || r == '.' {
+			return -1
+		}
+		return r
+	}, typed)
+	found := 0
+	for _, n := range a.Numbers {
+		if policy.Proves(n.Type) {
+			found |= subtle.ConstantTimeCompare([]byte(typed), []byte(n.Value))
+		}
+	}
+	return found == 1
+}
+
+func (a Account) has(role string) bool {
+	return slices.ContainsFunc(a.Roles, func(r Role) bool { return r.Kind == role })
+}
+

@@ -1,0 +1,60 @@
+package account
+
+import (
+	"cmp"
+	"slices"
+
+	"usn.no/matricula/events"
+)
+
+// age compares an event with a mark: +1 newer, 0 the very same, -1 older.
+// Sequence decides where both have one, else the time the source recorded, and
+// between events of one instant the position in the stream. The measures are
+// never mixed.
+func age(m events.Meta, mark Mark) int {
+	if m.Sequence != 0 && mark.Sequence != 0 {
+		return cmp.Compare(m.Sequence, mark.Sequence)
+	}
+	if c := m.Time.Compare(mark.Time); c != 0 {
+		return c
+	}
+	return cmp.Compare(m.Position, mark.Position)
+}
+
+func (a *Account) mark(source, subject, facet string) (Mark, bool) {
+	for _, m := range a.Marks {
+		if m.Source == source && m.Subject == subject && m.Facet == facet {
+			return m, true
+		}
+	}
+	return Mark{}, false
+}
+
+// setMark moves the mark of one facet to m.
+func (a *Account) setMark(m events.Meta, facet string, changed bool) {
+	mark := Mark{
+		Source: m.Source, Subject: m.Subject, Facet: facet,
+		Time: m.Time, Sequence: m.Sequence, Position: m.Position, Changed: changed,
+	}
+	i := slices.IndexFunc(a.Marks, func(o Mark) bool {
+		return o.Source == m.Source && o.Subject == m.Subject && o.Facet == facet
+	})
+	if i < 0 {
+		a.Marks = append(a.Marks, mark)
+		return
+	}
+	a.Marks[i] = mark
+}
+
+// seen says how m stands to a facet: "new", "again" (this very event has been
+// applied) or "old".
+func (a *Account) seen(m events.Meta, facet string) string {
+	mark, ok := a.mark(m.Source, m.Subject, facet)
+	switch {
+	case !ok || age(m, mark) > 0:
+		return "new"
+	case age(m, mark) == 0:
+		return "again"
+	}
+	return "old"
+}

@@ -1,0 +1,139 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"usn.no/matricula/events"
+	"usn.no/matricula/policy"
+)
+
+// LetterDue handles a letter whose instant has come. Everything is looked at
+// anew: state, number, window, address. A window that has moved away sends the
+// letter back to wait for its new instant.
+func (l *Lifecycle) LetterDue(ctx context.Context, m events.Meta, w events.WaitingLetter) error {
+	a, err := l.Directory.Find(ctx, Key{ByID, w.Account})
+	if errors.Is(err, ErrNotFound) {
+		return nil // erased while it waited
+	}
+	if err != nil {
+		return err
+	}
+	var out []events.Event
+	switch w.Kind {
+	case events.LetterActivation:
+		out, err = l.activationDue(ctx, m, a)
+	case events.LetterReminder:
+		out, err = l.reminderDue(ctx, m, a)
+	}
+	if err != nil || len(out) == 0 {
+		return err
+	}
+	return l.Publisher.Publish(ctx, out...)
+}
+
+func (l *Lifecycle) activationDue(ctx context.Context, m events.Meta, a Account) ([]events.Event, error) {
+	out, err := l.activationLetter(ctx, m, a)
+	if err != nil || len(out) == 0 || l.Letters.Reminder <= 0 {
+		return out, err
+	}
+	o, ok := l.opening(a)
+	if !ok || o.Group == "" || out[0].Data.EventType() == (events.WaitingLetter{}).EventType() {
+		return out, nil
+	}
+	reminder, err := l.plan(ctx, m, a, o.Group, events.LetterReminder, o.At.Add(l.Letters.Reminder))
+	return append(out, reminder...), err
+}
+
+// reminderDue reminds once, of an invitation that still holds.
+func (l *Lifecycle) reminderDue(ctx context.Context, m events.Meta, a Account) ([]events.Event, error) {
+	o, ok := l.opening(a)
+	if !ok || !l.invitable(a) {
+		return nil, nil
+	}
+	if due := o.At.Add(l.Letters.Reminder); due.After(l.Now()) {
+		return l.plan(ctx, m, a, o.Group, events.LetterReminder, due)
+	}
+	inv, ok := a.invitationFor(PurposeActivate, l.Now())
+	if !ok {
+		return nil, nil
+	}
+	id := letterID(events.LetterReminder, inv.ID)
+	r := l.letter(a, events.LetterReminder, id)
+	r.Invitation, r.Purpose, r.Expires = inv.ID, inv.Purpose, &inv.Expires
+	return []events.Event{events.Once(id, inv.Created, r)}, nil
+}
+
+// Replan moves every group of waiting letters to the instant that the windows
+// in force now give it. groups are the (group, kind) pairs that exist. A group
+// whose window is gone is due at once: its letters then find their new one.
+func (l *Lifecycle) Replan(ctx context.Context, groups [][2]string) error {
+	for _, g := range groups {
+		group, kind := g[0], g[1]
+		due := l.Now()
+		if o, ok := l.Windows.GroupOpening(group); ok {
+			due = policy.LetterDue(o, time.Time{}, l.Letters.InviteBefore)
+			if kind == events.LetterReminder {
+				due = o.At.Add(l.Letters.Reminder)
+			}
+		}
+		if err := l.Waiting.Plan(ctx, group, kind, due); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// InvitationRequested answers a person whose link has expired: the worker
+// decides, the portal has promised nothing. A link that still holds is sent
+// again at most once an hour.
+func (l *Lifecycle) InvitationRequested(ctx context.Context, m events.Meta, e events.InvitationRequested) error {
+	var inv Invitation
+	a, err := l.update(ctx, Key{ByID, e.Account}, func(now *Account) (bool, error) {
+		inv = Invitation{}
+		if !l.reachable(*now, e.Purpose) {
+			return false, nil
+		}
+		if held, ok := now.invitationFor(e.Purpose, l.Now()); ok && !e.Frozen {
+			inv = held
+			return false, nil
+		}
+		now.withdraw(e.Purpose)
+		expires := l.Now().Add(l.Letters.ResetValid)
+		if e.Purpose == PurposeActivate {
+			o, _ := l.opening(*now)
+			expires = l.Letters.Valid.Expires(now.studyStart(), o.At, l.Now())
+		}
+		inv = newInvitation(e.Purpose, l.Now(), expires)
+		now.Invitations = append(now.Invitations, inv)
+		return true, nil
+	})
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil || inv.ID == "" {
+		return err
+	}
+	if e.Purpose == PurposeReset {
+		return l.Publisher.Publish(ctx, l.resetLetter(a, inv, m.Time.UTC().Format("2006010215")))
+	}
+	out := l.invited(m, a, inv)
+	if r, ok := out[0].Data.(events.MailRequest); ok && m.Time.Sub(inv.Created) > 0 {
+		r.Letter = letterID(events.LetterActivation, inv.ID, m.Time.UTC().Format("2006010215"))
+		out[0] = events.Once(r.Letter, m.Time, r)
+	}
+	return l.Publisher.Publish(ctx, out...)
+}
+
+// reachable: a letter with a link may go out for this purpose, to an address
+// outside the account it unlocks.
+func (l *Lifecycle) reachable(a Account, purpose string) bool {
+	switch purpose {
+	case PurposeActivate:
+		return l.invitable(a)
+	case PurposeReset:
+		return a.State == Suspended && a.Why.Reason == WhyCompromised && a.Address != "" && !inside(a.Address, l.Realm)
+	}
+	return false
+}
