@@ -256,7 +256,7 @@ func TestEachPoisonedLineIsRefusedForItsOwnReason(t *testing.T) {
 		{"malformed", "time"},
 		{"", ""}, // a wrong check digit: refused by policy, not here
 	}
-	all := lines(t, "poison.jsonl")
+	all := lines(t, "poison/events.jsonl")
 	if len(all) != len(want) {
 		t.Fatalf("there are %d poisoned lines and %d expectations", len(all), len(want))
 	}
