@@ -9,3 +9,8 @@ import "embed"
 //
 //go:embed ldap
 var LDAP embed.FS
+
+// Sample is matricula.toml: every setting with its meaning and its default.
+//
+//go:embed matricula.toml
+var Sample string
