@@ -43,8 +43,9 @@ func (c *course) run(soft, hard context.Context) {
 	c.answer = c.work(soft, hard)
 	c.verdict = c.finish(hard)
 	if c.verdict == left {
-		c.w.pass("left")
-		_ = c.raw.Nak() // it is delivered at once and before any later one
+		if c.hold.kept() { // else a Nak would take it from whoever has it now
+			_ = c.raw.Nak() // it is delivered at once and before any later one
+		}
 		return
 	}
 	c.w.pass("before ack")
@@ -58,11 +59,11 @@ var errLeft = errors.New("left for the next delivery")
 // work calls the handler until it answers for good. It answers nil, a
 // rejection, a postponement, or errLeft.
 func (c *course) work(soft, hard context.Context) error {
-	e, err := c.w.decode(c.subject, c.raw.Header, c.raw.Data)
+	e, err := c.w.decode(c.origin.Subject, c.raw.Header, c.raw.Data)
 	if err != nil {
 		return events.Reject(err)
 	}
-	e.Position, e.Received = c.place.sequence, c.place.received
+	e.Position, e.Received = c.origin.Sequence, c.origin.Received
 	c.event = e
 	handler, ok := c.w.handlers[reflect.TypeOf(e.Data)]
 	if !ok {

@@ -79,9 +79,9 @@ func (c *course) deadLetter(r *events.Rejection) events.DeadLetter {
 		text += r.Err.Error()
 	}
 	d := events.DeadLetter{
-		ID: c.place.id(), Reason: r.Reason, Field: r.Field, Text: shorten(text),
-		Attempts: c.tries + int(c.meta.NumDelivered) - 1,
-		Stream:   c.place.stream, Sequence: c.place.sequence, Subject: c.subject, Consumer: c.meta.Consumer,
+		ID: c.id(), Reason: r.Reason, Field: r.Field, Text: shorten(text),
+		Attempts: c.origin.Attempts + int(c.meta.NumDelivered) + max(c.tries-1, 0),
+		Stream:   c.origin.Stream, Sequence: c.origin.Sequence, Subject: c.origin.Subject, Consumer: c.meta.Consumer,
 		Time: c.w.now().UTC(), Header: c.raw.Header, BodySize: len(c.raw.Data),
 	}
 	if len(c.raw.Data) <= MaxBody {
@@ -129,7 +129,7 @@ func (c *course) report() {
 	}
 	line := c.w.Log.WithLevel(level).Str("worker", c.w.Name).Str("type", name).Str("key", c.key()).Str("id", c.event.ID).
 		Str("verdict", string(c.verdict)).Str("reason", c.reason()).Dur("took", took).
-		Str("stream", c.place.stream).Uint64("sequence", c.place.sequence).
+		Str("stream", c.origin.Stream).Uint64("sequence", c.origin.Sequence).
 		Int("attempts", c.tries).Uint64("delivery", c.meta.NumDelivered)
 	if r, ok := events.Rejected(c.answer); ok {
 		line = line.Str("field", r.Field).Str("dead_letter", c.dead)

@@ -8,8 +8,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// lane reads one consumer, one message at a time. After a message that could
-// not be finished it reads no further.
+// lane reads one consumer, one message at a time. It goes past none: one that
+// is not finished when the process ends is the last, and one that the broker
+// may have given to another is delivered again before any later one.
 type lane struct {
 	w       *Worker
 	number  int
@@ -36,9 +37,7 @@ func (l *lane) run(soft, hard context.Context) {
 		case err == nil:
 			failed = 0
 			l.w.state.works(l.number)
-			if !l.see(soft, hard, m) {
-				return
-			}
+			l.see(soft, hard, m)
 		case errors.Is(err, errNothing):
 			failed = 0
 			l.w.state.works(l.number)
@@ -66,8 +65,8 @@ func (l *lane) fails(err error) {
 	}
 }
 
-// see brings one message to its end, and tells whether the lane may go on.
-func (l *lane) see(soft, hard context.Context, m *message) bool {
+// see brings one message to its end, or leaves it to the next delivery.
+func (l *lane) see(soft, hard context.Context, m *message) {
 	hold := l.hold(m)
 	defer hold.release()
 	c := &course{lane: l, message: m, hold: hold, began: time.Now()}
@@ -75,5 +74,4 @@ func (l *lane) see(soft, hard context.Context, m *message) bool {
 	defer l.w.state.drops(l.number)
 	c.run(soft, hard)
 	c.report()
-	return c.verdict != left
 }

@@ -19,10 +19,9 @@ import (
 // takes an empty message with a "Status" header for word from the server and
 // drops it, which would let any publisher stop a partition for ever.
 type message struct {
-	raw     *nats.Msg
-	meta    *jetstream.MsgMetadata
-	subject string // as the sender published it
-	place   place
+	raw    *nats.Msg
+	meta   *jetstream.MsgMetadata
+	origin events.Origin // where it was first stored, also when it was put aside since
 }
 
 var _ jetstream.Msg = (*message)(nil)
@@ -33,8 +32,8 @@ func newMessage(m *nats.Msg) (*message, error) {
 	if err != nil {
 		return nil, fmt.Errorf("message without a place in a stream: %w", err)
 	}
-	subject := events.Unpartition(m.Subject)
-	return &message{raw: m, subject: subject, place: place{meta.Stream, meta.Sequence.Stream, meta.Timestamp}, meta: &jetstream.MsgMetadata{
+	here := events.Origin{Stream: meta.Stream, Sequence: meta.Sequence.Stream, Subject: m.Subject, Received: meta.Timestamp}
+	return &message{raw: m, origin: here.Trace(m.Header), meta: &jetstream.MsgMetadata{
 		Sequence:     jetstream.SequencePair{Consumer: meta.Sequence.Consumer, Stream: meta.Sequence.Stream},
 		NumDelivered: meta.NumDelivered,
 		NumPending:   meta.NumPending,
@@ -45,24 +44,18 @@ func newMessage(m *nats.Msg) (*message, error) {
 	}}, nil
 }
 
-// place is where the broker first stored a message.
-type place struct {
-	stream   string
-	sequence uint64
-	received time.Time
-}
-
 // id names the message for ever. The time is part of it because a stream that
 // was made anew counts from 1 again.
-func (p place) id() string {
-	sum := sha256.Sum256([]byte(p.received.UTC().Format(time.RFC3339Nano)))
-	return fmt.Sprintf("%s-%d-%s", p.stream, p.sequence, hex.EncodeToString(sum[:4]))
+func (m *message) id() string {
+	o := m.origin
+	sum := sha256.Sum256([]byte(o.Received.UTC().Format(time.RFC3339Nano)))
+	return fmt.Sprintf("%s-%d-%s", o.Stream, o.Sequence, hex.EncodeToString(sum[:4]))
 }
 
 // key is the last token of the subject for the log: the source's own key of
 // the person. Eleven digits could be an identity number in the wrong place.
 func (m *message) key() string {
-	k := m.subject[strings.LastIndexByte(m.subject, '.')+1:]
+	k := m.origin.Subject[strings.LastIndexByte(m.origin.Subject, '.')+1:]
 	if len(k) == 11 && strings.Trim(k, "0123456789") == "" {
 		return "hidden"
 	}
@@ -72,7 +65,7 @@ func (m *message) key() string {
 func (m *message) Metadata() (*jetstream.MsgMetadata, error) { return m.meta, nil }
 func (m *message) Data() []byte                              { return m.raw.Data }
 func (m *message) Headers() nats.Header                      { return m.raw.Header }
-func (m *message) Subject() string                           { return m.subject }
+func (m *message) Subject() string                           { return m.origin.Subject }
 func (m *message) Reply() string                             { return m.raw.Reply }
 func (m *message) Ack() error                                { return m.raw.Ack() }
 func (m *message) DoubleAck(ctx context.Context) error       { return m.raw.AckSync(nats.Context(ctx)) }

@@ -120,7 +120,7 @@ func TestPoisonIsBuriedWithItsReasonAndOthersGoOn(t *testing.T) {
 			t.Errorf("message %s is buried as %q, want %q (%s %s)", seq, d.Reason, want[seq], d.Field, d.Text)
 		}
 		delete(want, seq)
-		if d.Stream != "INTAKE" || strings.HasPrefix(d.Subject, "p.") || d.Attempts != 0 {
+		if d.Stream != "INTAKE" || strings.HasPrefix(d.Subject, "p.") || d.Attempts != 1 {
 			t.Errorf("dead letter says stream %q, subject %q, attempts %d", d.Stream, d.Subject, d.Attempts)
 		}
 		if d.Sequence == bigSeq && (d.Body != nil || d.BodyHash == "" || d.BodySize != len(big)) {
@@ -144,7 +144,7 @@ func TestPoisonIsBuriedWithItsReasonAndOthersGoOn(t *testing.T) {
 
 func TestOutageIsWaitedOutInPlaceAndCountsForNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 8, time.Second)
+	r := newRig(t, 8, 2*time.Second)
 	w, m := r.worker()
 	w.Attempts = 2
 	var down atomic.Bool
@@ -174,7 +174,7 @@ func TestOutageIsWaitedOutInPlaceAndCountsForNothing(t *testing.T) {
 		r.publish(fmt.Sprintf("other%d", i), 1)
 	}
 	eventually(t, 10*time.Second, "the outage lasts longer than AckWait and all attempts", func() bool {
-		return tries.Load() > 20 && time.Since(began) > 2*time.Second
+		return tries.Load() > 20 && time.Since(began) > 4*time.Second
 	})
 	if n := len(m.buried()); n > 0 {
 		t.Errorf("%d messages were buried in an outage", n)
@@ -488,5 +488,34 @@ func TestRunRefusesWhatWouldLoseMessages(t *testing.T) {
 	}
 	if err := w.Run(t.Context(), nil); err == nil {
 		t.Error("no consumers were accepted")
+	}
+}
+
+func TestMessageThatMayBeAnothersIsLeftAndTheLaneGoesOn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 1, 300*time.Millisecond)
+	var order seen
+	w, m := r.worker()
+	Handle(w, func(_ context.Context, meta events.Meta, _ events.SONumberIssued) error {
+		order.add(meta)
+		w.Conn.Close() // nobody hears the heartbeats any more
+		return outage{"directory"}
+	})
+	r.publish("s", 1)
+	r.publish("s", 2)
+	r.start(w)
+	eventually(t, 10*time.Second, "the message is left", func() bool { return len(m.lines("message")) == 1 })
+	if line := m.lines("message")[0]; line["verdict"] != "left" {
+		t.Errorf("reported as %v, want left", line)
+	}
+	if slices.Contains(order.get("s"), 2) {
+		t.Error("the second event was handled though the first was not finished")
+	}
+	second, _ := r.worker()
+	Handle(second, func(_ context.Context, m events.Meta, _ events.SONumberIssued) error { order.add(m); return nil })
+	r.start(second)
+	eventually(t, 10*time.Second, "every event is acknowledged", r.idle)
+	if got := order.get("s"); !slices.IsSorted(got) || got[len(got)-1] != 2 {
+		t.Errorf("handled in the order %v", got)
 	}
 }
