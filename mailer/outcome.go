@@ -1,0 +1,148 @@
+package mailer
+
+import (
+	"errors"
+	"net/textproto"
+	"regexp"
+	"strings"
+
+	mail "github.com/wneessen/go-mail"
+)
+
+// Outcome is what an attempt came to.
+type Outcome int
+
+// The outcomes.
+const (
+	Sent       Outcome = iota + 1 // the relay took the letter
+	Failed                        // refused for good
+	Retry                         // not now
+	Unknown                       // no answer after the last line: the relay may have it
+	Connection                    // no letter was offered: no connection, no TLS, no login
+)
+
+// Reply is what the relay said about a letter. Text holds no address once
+// hidePerson has seen it; Err is set for Connection only.
+type Reply struct {
+	Outcome Outcome
+	Code    int
+	Status  string // enhanced status code
+	Text    string
+	Err     error
+}
+
+// verdict is a Reply with what it says about the connection.
+type verdict struct {
+	Reply
+	drop  bool // the connection's state is in doubt: close it without a word
+	stale bool // the connection was dead before the letter was offered
+}
+
+// classify sorts the answer to one message with one recipient by reply code
+// and by the moment it came at. go-mail's IsTemp does not decide: a connection
+// that breaks counts as permanent there.
+func classify(msg *mail.Msg, err error) verdict {
+	if err == nil {
+		return verdict{Reply: reply(Sent, 250, msg.ServerResponse())}
+	}
+	var se *mail.SendError
+	if !errors.As(err, &se) {
+		return verdict{Reply: Reply{Outcome: Connection, Err: inert(err)}, drop: true}
+	}
+	if msg.IsDelivered() { // the 250 was seen, something after it failed
+		return verdict{Reply: reply(Sent, 250, msg.ServerResponse()), drop: true}
+	}
+	code, words := se.ErrorCode(), serverWords(se)
+	early := se.Reason == mail.ErrSMTPMailFrom || se.Reason == mail.ErrConnCheck
+	v := verdict{Reply: reply(Retry, code, words), drop: true}
+	switch {
+	case code == 530 || code == 534 || code == 535 || code == 538:
+		// It wants a login: no fault of this letter.
+		v.Outcome, v.Err = Connection, errors.New(v.Text)
+	case code == 421 || code == 503:
+		// The state of the connection, not of this letter (after a refused
+		// DATA a server may answer the next MAIL with 503).
+		v.stale = early
+	case code >= 500 && early:
+		// MAIL carries our sender and nothing of the letter: a relay that
+		// refuses it refuses every letter, until somebody mends the settings.
+		v.drop = false
+	case code >= 500:
+		v.Outcome, v.drop = Failed, se.Reason == mail.ErrSMTPData
+	case code >= 400:
+		v.drop = se.Reason == mail.ErrSMTPData
+	case se.Reason == mail.ErrSMTPDataClose:
+		v.Outcome = Unknown
+	case se.Reason == mail.ErrGetRcpts, se.Reason == mail.ErrGetSender:
+		v.Outcome = Failed
+	default:
+		// The connection broke. This holds for ErrWriteContent too: the letter
+		// was written out whole once before, so it was not the letter, and its
+		// last line was never sent.
+		v.stale = early
+	}
+	return v
+}
+
+func reply(o Outcome, code int, words string) Reply {
+	words = clean(words, 300)
+	return Reply{Outcome: o, Code: code, Status: enhanced.FindString(words), Text: words}
+}
+
+var (
+	enhanced  = regexp.MustCompile(`\b[245]\.\d{1,3}\.\d{1,3}\b`)
+	mailboxes = regexp.MustCompile(`\S*@\S*`)
+	digits    = regexp.MustCompile(`\d{11}`)
+)
+
+// serverWords cuts what go-mail adds around the words of the server.
+func serverWords(se *mail.SendError) string {
+	s := strings.TrimPrefix(se.Error(), se.Reason.String()+": ")
+	for _, tail := range []string{", affected recipient(s): ", ", affected message ID: "} {
+		s, _, _ = strings.Cut(s, tail)
+	}
+	return strings.TrimSpace(s)
+}
+
+// inert keeps the text of an error that came from outside on one line and
+// without addresses, and what textproto knows of it.
+func inert(err error) error {
+	var pe *textproto.Error
+	if errors.As(err, &pe) {
+		return &textproto.Error{Code: pe.Code, Msg: mailboxes.ReplaceAllString(clean(pe.Msg, 200), "…")}
+	}
+	return errors.New(mailboxes.ReplaceAllString(clean(err.Error(), 200), "…"))
+}
+
+const maxWords = 160
+
+// hidePerson takes out of the server's words what could name the person:
+// anything like an address, eleven digits in a row, and every part of the
+// given texts that is at least three characters long.
+func hidePerson(words string, secrets ...string) string {
+	words = digits.ReplaceAllString(mailboxes.ReplaceAllString(words, "…"), "…")
+	for _, s := range secrets {
+		parts := strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(" @.+-_,", r) })
+		local, domain, _ := strings.Cut(s, "@")
+		for _, p := range append([]string{s, local, domain}, parts...) {
+			n := len([]rune(p))
+			if n < 3 || commonWord[strings.ToLower(p)] {
+				continue
+			}
+			pattern := `(?i)` + regexp.QuoteMeta(p)
+			if n < 5 { // "Per" is a name, "permitted" is not
+				pattern = `(?i)(?:^|\b)` + regexp.QuoteMeta(p) + `(?:\b|$)`
+			}
+			words = regexp.MustCompile(pattern).ReplaceAllString(words, "…")
+		}
+	}
+	return clean(words, maxWords)
+}
+
+// commonWord are parts of addresses that say nothing about a person and would
+// eat holes into a relay's words.
+var commonWord = map[string]bool{
+	"com": true, "net": true, "org": true, "edu": true, "gov": true, "mail": true, "gmail": true,
+	"hotmail": true, "outlook": true, "yahoo": true, "icloud": true, "live": true, "online": true,
+	"user": true, "example": true, "the": true,
+}
