@@ -84,3 +84,52 @@ func comesBack(t *testing.T, e events.Event, header map[string][]string, body []
 		t.Fatalf("what was accepted comes back as\n%#v\nnot\n%#v", again, e)
 	}
 }
+
+// FuzzText puts arbitrary text where people write. What is accepted holds
+// nothing that steers a line, and reading it again changes nothing.
+func FuzzText(f *testing.F) {
+	for _, s := range []string{"Kari", "A\u030ase", " a \u0301b", "\u200dx\u200c", "\u0958", "\u1100\u1161\u11a8", "a\r\nb", "\u202e", "\ufdfa", "\u00a0", "\U000e0041", "\ue000"} {
+		f.Add(s, "kari@example.org", s)
+	}
+	f.Add("Kari", `"a b"@example.org`, "x")
+	f.Add("Kari", "a@b.c", "x")
+	f.Fuzz(func(t *testing.T, given, email, title string) {
+		e := events.Event{
+			Meta: events.Meta{ID: "1", Source: events.SourceHR, Subject: "104711", Time: now},
+			Data: events.EmployeeRegistered{Employee: events.Employee{
+				EmployeeNo: "104711", Name: events.Name{Given: given, Family: "x"}, Contact: events.Contact{Email: email},
+				Identifiers: []events.Identifier{}, Employments: []events.Employment{{ID: "1", Start: "2027-08-16", Title: title}},
+			}},
+		}
+		header, body, err := events.Encode(e)
+		if err != nil {
+			return
+		}
+		got, err := events.Decode(goodSubject, header, body, now)
+		if err != nil {
+			return
+		}
+		d, _ := got.Data.(events.EmployeeRegistered)
+		for _, s := range []string{d.Name.Given, d.Employments[0].Title, d.Contact.Email} {
+			if strings.ContainsFunc(s, func(r rune) bool {
+				return r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r == '\ufffd'
+			}) {
+				t.Fatalf("%q was accepted", s)
+			}
+		}
+		if header, body, err = events.Encode(got); err != nil {
+			return
+		}
+		comesBack(t, got, header, body)
+	})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	header, body := binary()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := events.Decode(goodSubject, header, []byte(body), now); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
