@@ -1,0 +1,142 @@
+package directory
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"fmt"
+	"runtime"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/argon2"
+	"golang.org/x/text/unicode/norm"
+
+	"usn.no/matricula/account"
+)
+
+// Argon2 are the costs of argon2id.
+type Argon2 struct {
+	Memory  uint32 // KiB
+	Time    uint32 // passes
+	Threads uint8
+}
+
+// DefaultArgon2 is one of OWASP's choices of equal strength, 19 MiB and two
+// passes: about 25 ms of one core.
+func DefaultArgon2() Argon2 { return Argon2{Memory: 19456, Time: 2, Threads: 1} }
+
+func (p Argon2) orDefault() Argon2 {
+	if p == (Argon2{}) {
+		return DefaultArgon2()
+	}
+	return p
+}
+
+// The bounds of what a hash may cost, ours or one that stands in an entry.
+func (p Argon2) check() error {
+	p = p.orDefault()
+	if p.Time < 1 || p.Time > 64 || p.Threads < 1 || p.Memory < 8*uint32(p.Threads) || p.Memory > 1<<20 {
+		return invalid("argon2 costs")
+	}
+	return nil
+}
+
+// longest password in bytes. The rules allow less; this bounds the work.
+const longest = 4096
+
+const scheme = "{ARGON2}"
+
+// Hasher makes and tries password hashes, no more at a time than it has slots.
+type Hasher struct {
+	argon2 Argon2
+	slots  slots
+}
+
+// NewHasher makes a Hasher. Zero costs are DefaultArgon2, zero slots as many
+// as Go uses cores.
+func NewHasher(p Argon2, n int) *Hasher { return &Hasher{argon2: p.orDefault(), slots: newSlots(n)} }
+
+// slots bound how many do something at a time.
+type slots chan struct{}
+
+func newSlots(n int) slots {
+	if n <= 0 {
+		n = runtime.GOMAXPROCS(0)
+	}
+	return make(slots, n)
+}
+
+// take waits for a slot until ctx ends, then it is ErrBusy.
+func (s slots) take(ctx context.Context) error {
+	select {
+	case s <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case s <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", account.ErrBusy, ctx.Err())
+	}
+}
+
+func (s slots) give() { <-s }
+
+// composed is the password as it is hashed and sent: one form for what
+// keyboards spell in two.
+func composed(password string) (string, bool) {
+	if password == "" || len(password) > longest || !utf8.ValidString(password) {
+		return "", false
+	}
+	return norm.NFC.String(password), true
+}
+
+// Matches tells whether hash was made of the password. A hash of another
+// scheme matches nothing.
+//
+// Errors: account.ErrBusy.
+func (h *Hasher) Matches(ctx context.Context, hash, password string) (bool, error) {
+	p, ok := composed(password)
+	if !ok {
+		return false, nil
+	}
+	if err := h.slots.take(ctx); err != nil {
+		return false, err
+	}
+	defer h.slots.give()
+	return matches(hash, p), nil
+}
+
+// hash is in the form that OpenLDAP's argon2 module verifies.
+func (h *Hasher) hash(composed string) string {
+	salt := make([]byte, 16)
+	_, _ = rand.Read(salt) // never fails
+	p := h.argon2
+	sum := argon2.IDKey([]byte(composed), salt, p.Time, p.Memory, p.Threads, 32)
+	b64 := base64.RawStdEncoding.EncodeToString
+	return fmt.Sprintf("%s$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", scheme, argon2.Version, p.Memory, p.Time, p.Threads, b64(salt), b64(sum))
+}
+
+func matches(hash, composed string) bool {
+	part := strings.Split(strings.TrimPrefix(hash, scheme), "$")
+	if !strings.HasPrefix(hash, scheme) || len(part) != 6 || part[1] != "argon2id" || part[2] != fmt.Sprintf("v=%d", argon2.Version) {
+		return false
+	}
+	var p Argon2
+	if _, err := fmt.Sscanf(part[3], "m=%d,t=%d,p=%d", &p.Memory, &p.Time, &p.Threads); err != nil || p.check() != nil {
+		return false
+	}
+	salt, err := base64.RawStdEncoding.DecodeString(part[4])
+	if err != nil {
+		return false
+	}
+	want, err := base64.RawStdEncoding.DecodeString(part[5])
+	if err != nil || len(want) < 16 || len(want) > 128 {
+		return false
+	}
+	got := argon2.IDKey([]byte(composed), salt, p.Time, p.Memory, p.Threads, uint32(len(want))) //nolint:gosec // bounded above
+	return subtle.ConstantTimeCompare(got, want) == 1
+}

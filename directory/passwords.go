@@ -1,0 +1,104 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"usn.no/matricula/account"
+)
+
+// SetPassword is Update with the password in the same Modify. The hash is made
+// before anything is written.
+func (d *Directory) SetPassword(ctx context.Context, was, now account.Account, password string) error {
+	if now.PasswordGone {
+		return invalid("a password to set and to delete")
+	}
+	changes, err := d.layout.changes(was, now)
+	if err != nil {
+		return err
+	}
+	e, err := d.read(ctx, d.layout.dn(was.Username), []string{passwordKept, revision})
+	if err != nil {
+		return err
+	}
+	if e.GetEqualFoldAttributeValue(revision) != decimal(was.Revision) {
+		return account.ErrStale // no hash is made for who comes second
+	}
+	r := reader{entry: e}
+	kept := readAll[Kept](&r, passwordKept)
+	if r.err != nil {
+		return fmt.Errorf("account %s: %w: %w", was.ID, account.ErrInvalid, r.err)
+	}
+	hash, keep, err := d.hasher.Renew(ctx, kept, was, now, password)
+	if err != nil {
+		return err
+	}
+	var texts []string
+	for _, k := range keep {
+		texts = append(texts, pack(k))
+	}
+	changes = append(changes,
+		change{name: userPassword, add: []string{hash}, replace: true},
+		change{name: passwordKept, add: texts, replace: true})
+	// The salt makes the hash ours alone: where it is kept, we were the one.
+	return d.modify(ctx, was, changes, func(e *ldap.Entry) bool {
+		return slices.ContainsFunc(e.GetEqualFoldAttributeValues(passwordKept), func(s string) bool {
+			k, err := unpack[Kept](s)
+			return err == nil && k.Hash == hash
+		})
+	})
+}
+
+// Verify binds as the person, on a connection of its own. Only an active
+// account has a password that counts.
+func (d *Directory) Verify(ctx context.Context, username, password string) error {
+	p, ok := composed(password)
+	if !ok || username == "" { // an empty password would bind as nobody and succeed
+		return account.ErrWrongPassword
+	}
+	if err := d.binds.take(ctx); err != nil {
+		return err
+	}
+	defer d.binds.give()
+	if err := d.bind(ctx, username, p); err != nil {
+		return err
+	}
+	// A directory with other access rules than ours may let more people bind.
+	a, err := d.Find(ctx, account.Key{Kind: account.ByUsername, Value: username})
+	if err == nil && a.State != account.Active {
+		err = account.ErrWrongPassword
+	}
+	return err
+}
+
+func (d *Directory) bind(ctx context.Context, username, password string) error {
+	c, err := d.dialer.dial(ctx)
+	if err != nil {
+		return translate("connect", err)
+	}
+	defer func() { _ = c.Close() }()
+	policy := []ldap.Control{ldap.NewControlBeheraPasswordPolicy()}
+	r, err := c.SimpleBind(ldap.NewSimpleBindRequest(d.layout.dn(strings.ToLower(username)), password, policy))
+	switch answered(err) {
+	case ldap.LDAPResultInvalidCredentials, ldap.LDAPResultInappropriateAuthentication,
+		ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultNoSuchObject:
+		if lockedOut(r) {
+			return fmt.Errorf("%w: too many attempts, locked for some minutes", account.ErrWrongPassword)
+		}
+		return account.ErrWrongPassword
+	}
+	return translate("bind", err)
+}
+
+// lockedOut reads the one answer that tells a lock from a wrong password.
+func lockedOut(r *ldap.SimpleBindResult) bool {
+	if r == nil {
+		return false
+	}
+	c, ok := ldap.FindControl(r.Controls, ldap.ControlTypeBeheraPasswordPolicy).(*ldap.ControlBeheraPasswordPolicy)
+	return ok && c.Error == ldap.BeheraAccountLocked
+}
