@@ -1,0 +1,206 @@
+package portal
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"usn.no/matricula/account"
+)
+
+// passwordForm is the page on which the rules are accepted and a password is
+// set.
+type passwordForm struct {
+	account.Proof
+	Reset    bool
+	Rules    document
+	Accepted bool
+	Limits   PasswordRules
+	Answers  []ruleAnswer
+	Judged   bool   // Answers hold what the server found
+	Names    string // parts that the script looks for, separated by blanks
+}
+
+// ruleAnswer is one password rule as the page shows it.
+type ruleAnswer struct {
+	Rule   string
+	Text   string
+	Detail string
+	State  string // ok | no | unknown
+}
+
+// choose shows the form. Without a proof it leads to where one is given.
+func (s *site) choose(w http.ResponseWriter, r *http.Request) {
+	proof, ok := s.proof(r)
+	if !ok {
+		seeOther(w, "/activate")
+		return
+	}
+	s.passwordPage(w, r, proof, passwordForm{}, nil)
+}
+
+func (s *site) passwordPage(w http.ResponseWriter, r *http.Request, proof account.Proof, form passwordForm, problems []problem) {
+	lang := s.languageOf(w, r, proof.Language)
+	form.Proof, form.Rules, form.Limits = proof, s.rules[lang], s.Password
+	form.Reset = proof.Purpose == account.PurposeReset
+	form.Names = strings.Join(strings.Fields(proof.Name+" "+proof.Username), " ")
+	if form.Answers == nil {
+		form.Answers = s.answers(lang, nil)
+	}
+	title := "password_title"
+	if form.Reset {
+		title = "password_reset_title"
+	}
+	v := s.view(lang, title, form)
+	v.Path = "/activate/password"
+	status := http.StatusOK
+	if v.Problems = problems; len(problems) > 0 {
+		status = http.StatusUnprocessableEntity
+	}
+	s.show(w, r, status, "password", v)
+}
+
+// activate takes the complete form. Everything that is wrong with it is said
+// at once; only a form without fault reaches the domain's Activate.
+func (s *site) activate(w http.ResponseWriter, r *http.Request) {
+	// The browser's password manager wants the username in the form; who it is
+	// says the proof alone.
+	values, bad := readForm(r, "username", "rules", "accept", "password")
+	if bad != nil {
+		s.refuse(w, r, bad)
+		return
+	}
+	proof, ok := s.proof(r)
+	if !ok {
+		s.unproven(w, r)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
+	defer cancel()
+	lang := s.languageOf(w, r, proof.Language)
+	text := s.rules[lang]
+	choice := account.Choice{Proof: proof.Token, Password: values.Get("password"),
+		Rules: account.Acceptance{Version: text.Version, Hash: text.Hash, Language: lang, At: s.Now()}}
+	form := passwordForm{Accepted: values.Get("accept") == "yes"}
+	var problems []problem
+	if !s.shown(values.Get("rules")) && form.Accepted {
+		form.Accepted = false
+		problems = append(problems, problem{"accept", s.say(lang, "rules_changed")})
+	} else if !form.Accepted {
+		problems = append(problems, problem{"accept", s.say(lang, "accept_missing")})
+	}
+	// The text that was on the page may be another language's than the one the
+	// person reads now.
+	for code, d := range s.rules {
+		if d.Hash == values.Get("rules") {
+			choice.Rules.Hash, choice.Rules.Language = d.Hash, code
+		}
+	}
+	s.decide(ctx, w, r, proof, choice, form, problems)
+}
+
+// shown says whether hash is of the rules as they are now, in any language.
+func (s *site) shown(hash string) bool {
+	for _, d := range s.rules {
+		if d.Hash == hash {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *site) decide(ctx context.Context, w http.ResponseWriter, r *http.Request, proof account.Proof, choice account.Choice, form passwordForm, problems []problem) {
+	lang := s.languageOf(w, r, proof.Language)
+	var answers []account.Answer
+	var err error
+	var receipt account.Receipt
+	if len(problems) > 0 || choice.Password == "" {
+		answers, err = s.Clicks.Judge(ctx, proof.Token, choice.Password)
+	} else if receipt, err = s.Clicks.Activate(ctx, choice); err == nil {
+		s.finish(w, r, receipt)
+		return
+	}
+	broken, isBroken := errors.AsType[*account.PasswordError](err)
+	switch {
+	case isBroken:
+		answers = broken.Answers
+	case errors.Is(err, account.ErrSamePassword):
+		problems = append(problems, problem{"password", s.say(lang, "password_same")})
+		answers, err = s.Clicks.Judge(ctx, proof.Token, choice.Password)
+	case errors.Is(err, account.ErrRules):
+		form.Accepted = false
+		problems = append(problems, problem{"accept", s.say(lang, "rules_changed")})
+		answers, err = s.Clicks.Judge(ctx, proof.Token, choice.Password)
+	}
+	if err != nil && !isBroken {
+		s.undecided(w, r, proof, err)
+		return
+	}
+	if choice.Password == "" {
+		problems = append(problems, problem{"password", s.say(lang, "password_missing")})
+	} else if slices.ContainsFunc(answers, func(a account.Answer) bool { return !a.OK }) {
+		problems = append(problems, problem{"password", s.say(lang, "password_breaks")})
+	}
+	form.Answers, form.Judged = s.answers(lang, answers), true
+	s.passwordPage(w, r, proof, form, problems)
+}
+
+// undecided answers what cannot be mended on the page.
+func (s *site) undecided(w http.ResponseWriter, r *http.Request, proof account.Proof, err error) {
+	if later, ok := errors.AsType[*account.NotOpenError](err); ok {
+		s.closed(w, r, http.StatusForbidden, proof.Language, later.Opens)
+		return
+	}
+	if errors.Is(err, account.ErrProof) {
+		s.forget(w, r, proofCookie)
+	}
+	if errors.Is(err, account.ErrSpent) {
+		// Most likely this is the second of two clicks; whoever holds a proof may
+		// be told the username.
+		s.tell(w, r, s.languageOf(w, r, proof.Language), spentNow, proof.Username)
+		return
+	}
+	s.fail(w, r, proof.Language, err)
+}
+
+// unproven answers a password from somebody who holds no proof: the second
+// click after the receipt, a proof whose time is over, or a step left out.
+func (s *site) unproven(w http.ResponseWriter, r *http.Request) {
+	if _, ok := s.receipt(r); ok && s.ticket(r) == "" {
+		seeOther(w, "/activate/done")
+		return
+	}
+	if s.ticket(r) == "" {
+		s.refuse(w, r, linkGone)
+		return
+	}
+	s.refuse(w, r, proofGone)
+}
+
+// finish takes ticket and proof away and leaves a receipt, so that reloading
+// shows the receipt again and sends nothing.
+func (s *site) finish(w http.ResponseWriter, r *http.Request, receipt account.Receipt) {
+	receipt.At = s.Now()
+	if err := s.keep(w, receiptCookie, receipt, receiptAge); err != nil {
+		s.fail(w, r, receipt.Language, err)
+		return
+	}
+	s.forget(w, r, ticketCookie, proofCookie)
+	seeOther(w, "/activate/done")
+}
+
+func (s *site) done(w http.ResponseWriter, r *http.Request) {
+	receipt, ok := s.receipt(r)
+	if !ok {
+		seeOther(w, "/activate")
+		return
+	}
+	title := "done_title"
+	if receipt.Purpose == account.PurposeReset {
+		title = "done_reset_title"
+	}
+	v := s.view(s.languageOf(w, r, receipt.Language), title, receipt)
+	s.show(w, r, http.StatusOK, "done", v)
+}
