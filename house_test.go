@@ -204,7 +204,7 @@ func imports(s source) []finding {
 	for _, i := range s.file.Imports {
 		what := strings.Trim(i.Path.Value, `"`)
 		if ours, ok := strings.CutPrefix(what, module+"/"); ok {
-			if !mayImport(s.folder, row, ours) {
+			if !mayImport(row, ours) {
 				out = append(out, finding{s.at(i.Pos()), fmt.Sprintf("%s must not import %s", s.folder, ours)})
 			}
 		} else if lib, allowed := home(what); lib != "" && !atHome(row, allowed) {
@@ -214,7 +214,7 @@ func imports(s source) []finding {
 	return out
 }
 
-func mayImport(folder, row, ours string) bool {
+func mayImport(row, ours string) bool {
 	to, _ := room(ours)
 	switch {
 	case row == to: // within one room

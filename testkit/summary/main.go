@@ -6,6 +6,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -15,7 +16,7 @@ import (
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
-	goTest := exec.Command("go", append([]string{"test", "-json"}, args...)...) //nolint:gosec // the arguments are the caller's own
+	goTest := exec.CommandContext(context.Background(), "go", append([]string{"test", "-json"}, args...)...)
 	goTest.Stderr = os.Stderr
 	out, err := goTest.StdoutPipe()
 	if err == nil {

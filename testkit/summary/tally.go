@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -41,7 +42,7 @@ func (t *tally) read(r io.Reader) error {
 		if line != "" {
 			t.line(line)
 		}
-		if err == io.EOF { //nolint:errorlint // ReadString returns it as it is
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

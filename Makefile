@@ -1,0 +1,35 @@
+# What can be done here. The default target says so.
+.DEFAULT_GOAL := help
+.PHONY: help demo test build lint fmt bench clean
+
+# packages to test: make test PKG=./policy/...
+PKG ?= ./...
+GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+help: ## say what can be done
+	@echo 'make <target>:'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-8s %s\n", $$1, $$2}'
+
+demo: build ## run everything on this machine, with people of our own: prints the addresses to open
+	@./bin/matricula demo
+
+test: ## run every test with the race detector; REQUIRE=slapd,nats,chromium makes a missing server a failure
+	@go run ./testkit/summary -race -timeout 10m $(PKG)
+
+build: ## build bin/matricula
+	@go build -trimpath -o bin/matricula ./cmd/matricula
+
+lint: ## look for mistakes without running anything
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'not formatted:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	@go vet ./...
+	@go vet -tags failpoints ./cmd/...
+	@$(GOLANGCI) run
+
+fmt: ## format the Go files
+	@gofmt -w $$(git ls-files '*.go')
+
+bench: ## run the benchmarks of the packages
+	@go test -run '^$$' -bench . -benchmem $(PKG)
+
+clean: ## remove what was built
+	@rm -rf bin
