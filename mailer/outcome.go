@@ -4,7 +4,9 @@ import (
 	"errors"
 	"net/textproto"
 	"regexp"
+	"slices"
 	"strings"
+	"unicode"
 
 	mail "github.com/wneessen/go-mail"
 )
@@ -117,27 +119,42 @@ func inert(err error) error {
 const maxWords = 160
 
 // hidePerson takes out of the server's words what could name the person:
-// anything like an address, eleven digits in a row, and every part of the
-// given texts that is at least three characters long.
+// every word with an "@" or eleven digits in a row, and every word that holds
+// a part of the given texts (of three or four characters: that is one).
 func hidePerson(words string, secrets ...string) string {
-	words = digits.ReplaceAllString(mailboxes.ReplaceAllString(words, "…"), "…")
+	var parts []string
 	for _, s := range secrets {
-		parts := strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(" @.+-_,", r) })
+		s = strings.ToLower(clean(s, maxWords))
 		local, domain, _ := strings.Cut(s, "@")
-		for _, p := range append([]string{s, local, domain}, parts...) {
-			n := len([]rune(p))
-			if n < 3 || commonWord[strings.ToLower(p)] {
-				continue
-			}
-			pattern := `(?i)` + regexp.QuoteMeta(p)
-			if n < 5 { // "Per" is a name, "permitted" is not
-				pattern = `(?i)(?:^|\b)` + regexp.QuoteMeta(p) + `(?:\b|$)`
-			}
-			words = regexp.MustCompile(pattern).ReplaceAllString(words, "…")
+		parts = append(parts, local, domain)
+		parts = append(parts, strings.FieldsFunc(s, isBreak)...)
+	}
+	kept := strings.Fields(words)
+	for i, w := range kept {
+		if mailboxes.MatchString(w) || digits.MatchString(w) || names(strings.ToLower(w), parts) {
+			kept[i] = "…"
 		}
 	}
-	return clean(words, maxWords)
+	return clean(strings.Join(kept, " "), maxWords)
 }
+
+func isBreak(r rune) bool { return strings.ContainsRune(" @.+-_,", r) }
+
+func names(word string, parts []string) bool {
+	for _, p := range parts {
+		n := len([]rune(p))
+		switch {
+		case n < 3 || commonWord[p]:
+		case n >= 5 && strings.Contains(word, p):
+			return true
+		case n < 5 && slices.Contains(strings.FieldsFunc(word, notLetter), p): // "Per" is a name, "permitted" is not
+			return true
+		}
+	}
+	return false
+}
+
+func notLetter(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 
 // commonWord are parts of addresses that say nothing about a person and would
 // eat holes into a relay's words.

@@ -2,6 +2,7 @@ package mailer
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -26,6 +27,9 @@ type page struct {
 	number, masked string
 	words          words
 }
+
+// username is what a username can be here; anything else is not shown.
+var username = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // Fact is a label with its value.
 type Fact struct{ Label, Value string }
@@ -54,11 +58,13 @@ func (t *Templates) page(l Letter) page {
 	p := page{
 		Language: lang, Institution: t.institution.name(lang),
 		SupportEmail: t.institution.SupportEmail, SupportURL: t.institution.SupportURL,
-		Username: clean(r.Username, maxName),
-		Opens:    when(r.Opens), Expires: when(r.Expires), Deadline: when(r.Deadline),
+		Opens: when(r.Opens), Expires: when(r.Expires), Deadline: when(r.Deadline),
 		NumberForm: t.numberForm,
 		letter:     r.Template, base: t.institution.BaseURL, name: cleanName(r.Name),
 		link: l.Link, number: l.SONumber, words: t.words[lang],
+	}
+	if username.MatchString(r.Username) {
+		p.Username = r.Username
 	}
 	if r.Role == "student" || r.Role == "employee" {
 		p.Role = r.Role
