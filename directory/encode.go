@@ -183,3 +183,10 @@ func (v values) valid() error {
 	}
 	return nil
 }
+
+// Valid tells whether a can be stored: what is refused in one directory is
+// refused in every one.
+func Valid(a account.Account) error {
+	_, err := layout{realm: "valid"}.encode(a)
+	return err
+}
