@@ -2,31 +2,31 @@ package events
 
 // Name is a person's name as the source has it.
 type Name struct {
-	Given     string `json:"given"`
-	Family    string `json:"family"` // may be empty: mononyms exist
-	Preferred string `json:"preferred,omitempty"`
+	Given     string `json:"given"`               // at least one of given and family
+	Family    string `json:"family"`              // may be empty: mononyms exist
+	Preferred string `json:"preferred,omitempty"` // how the person wants to be called
 }
 
 // Identifier is a typed identity number. Type is one of fnr, dnr, so, fs,
 // passport; the check confirms the declared type and never guesses it.
 type Identifier struct {
-	Type  string `json:"type"`
-	Value string `json:"value"`
+	Type  string `json:"type"`  // fnr | dnr | so | fs | passport
+	Value string `json:"value"` // a string: leading zeros count
 }
 
 // Contact is where letters go; it may be empty and may be shared by several
 // persons.
 type Contact struct {
-	Email  string `json:"email"`
+	Email  string `json:"email"` // private; one plain address, or empty
 	Mobile string `json:"mobile,omitempty"`
 }
 
 // Employment is one position. Start and End are dates ("2006-01-02"); End is
 // empty when open.
 type Employment struct {
-	ID     string `json:"id"`
-	Start  string `json:"start"`
-	End    string `json:"end"`
+	ID     string `json:"id"`    // the source's own, one per employment
+	Start  string `json:"start"` // a date, "2026-12-01"
+	End    string `json:"end"`   // a date, empty when open
 	Title  string `json:"title,omitempty"`
 	Unit   string `json:"unit,omitempty"`
 	Campus string `json:"campus,omitempty"`
@@ -34,11 +34,11 @@ type Employment struct {
 
 // Employee is the full state of a person as HR knows it.
 type Employee struct {
-	EmployeeNo         string       `json:"employee_no"`
+	EmployeeNo         string       `json:"employee_no"` // equals the subject of the event
 	Name               Name         `json:"name"`
 	BirthDate          string       `json:"birth_date"`
-	Identifiers        []Identifier `json:"identifiers"`
-	Employments        []Employment `json:"employments"`
+	Identifiers        []Identifier `json:"identifiers"` // may be empty, never left out
+	Employments        []Employment `json:"employments"` // all of them; may be empty, never left out
 	Contact            Contact      `json:"contact"`
 	Language           string       `json:"language"`             // nb | nn | en
 	Protection         string       `json:"protection,omitempty"` // none | confidential | strictly_confidential
@@ -54,16 +54,16 @@ type (
 // EmployeeEnded ends one employment, or all of them where Employment is empty.
 type EmployeeEnded struct {
 	EmployeeNo string `json:"employee_no"`
-	Employment string `json:"employment"`
-	End        string `json:"end"`
-	Reason     string `json:"reason"`
+	Employment string `json:"employment"` // empty: all of them
+	End        string `json:"end"`        // the last day, "2027-01-31"
+	Reason     string `json:"reason"`     // resigned, expired, deceased or another lower-case word
 }
 
 // EmployeeCancelled takes back an employment that never started.
 type EmployeeCancelled struct {
 	EmployeeNo string `json:"employee_no"`
-	Employment string `json:"employment"`
-	Reason     string `json:"reason"`
+	Employment string `json:"employment"` // empty: all of them
+	Reason     string `json:"reason"`     // a lower-case word
 }
 
 // IDChange replaces one identity number by another.
