@@ -76,11 +76,10 @@ type Bind struct {
 // LDAPConfig is the directory; like NATSConfig it has one account for all and
 // one per role.
 type LDAPConfig struct {
-	URL      string `toml:"url" env:"URL"`
-	BaseDN   string `toml:"base_dn" env:"BASE_DN"`
-	Flavour  string `toml:"flavour" env:"FLAVOUR"`
-	CAFile   File   `toml:"ca_file" env:"CA_FILE"`
-	StartTLS bool   `toml:"start_tls" env:"START_TLS"`
+	URL     string `toml:"url" env:"URL"`
+	BaseDN  string `toml:"base_dn" env:"BASE_DN"`
+	Flavour string `toml:"flavour" env:"FLAVOUR"`
+	CAFile  File   `toml:"ca_file" env:"CA_FILE"`
 	Bind
 	Worker Bind `toml:"worker" envPrefix:"WORKER_"`
 	Portal Bind `toml:"portal" envPrefix:"PORTAL_"`
@@ -158,15 +157,17 @@ type LettersConfig struct {
 	SONumber        string `toml:"so_number" env:"SO_NUMBER"`
 	InviteBefore    Span   `toml:"invite_before" env:"INVITE_BEFORE"`
 	InvitationValid Span   `toml:"invitation_valid" env:"INVITATION_VALID"`
+	AfterStart      Span   `toml:"after_start" env:"AFTER_START"`
+	ResetValid      Span   `toml:"reset_valid" env:"RESET_VALID"`
 	Reminders       int    `toml:"reminders" env:"REMINDERS"`
 	ReminderAfter   Span   `toml:"reminder_after" env:"REMINDER_AFTER"`
 }
 
 // WorkerConfig is how the worker works.
 type WorkerConfig struct {
-	Lanes         int  `toml:"lanes" env:"LANES"`
-	Attempts      int  `toml:"attempts" env:"ATTEMPTS"`
-	WaitForPerson Span `toml:"wait_for_person" env:"WAIT_FOR_PERSON"`
+	Lanes    int  `toml:"lanes" env:"LANES"`
+	Attempts int  `toml:"attempts" env:"ATTEMPTS"`
+	Unknown  Span `toml:"wait_for_person" env:"WAIT_FOR_PERSON"`
 }
 
 // BrakeConfig stops a mass change that nobody meant.

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -31,7 +32,7 @@ func (c *Config) check(e *ConfigError) {
 	c.checkPortal(e)
 	c.checkRules(e)
 	e.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
-	e.oneOf("log.format", c.Log.Format, "json", "console")
+	e.oneOf("log.format", c.Log.Format, "json", "text")
 	e.listen("metrics.listen", c.Metrics.Listen)
 	c.checkWindows(e)
 }
@@ -47,8 +48,6 @@ func (c *Config) checkServers(e *ConfigError) {
 	}
 	l := c.LDAP
 	e.url("ldap.url", l.URL, "ldap", "ldaps", "ldapi")
-	e.need(!l.StartTLS || !strings.HasPrefix(l.URL, "ldaps:"), "ldap.start_tls", "is set for an ldaps:// address", "remove it: the connection is encrypted from its first byte")
-	e.need(l.StartTLS || !strings.HasPrefix(l.URL, "ldap:") || isLoopback(l.URL), "ldap.url", "would send passwords in the clear to another machine", "use ldaps:// or start_tls = true")
 	e.oneOf("ldap.flavour", l.Flavour, "openldap", "389ds", "ad")
 	e.need(l.Flavour == "openldap", "ldap.flavour", fmt.Sprintf("is %q, which this version cannot serve yet", l.Flavour), "use openldap")
 	e.need(l.URL == "" || l.BaseDN != "", "ldap.base_dn", "is empty", `set it, for example "dc=usn,dc=no"`)
@@ -56,9 +55,9 @@ func (c *Config) checkServers(e *ConfigError) {
 	e.between("smtp.port", s.Port, 1, 65535)
 	e.between("smtp.rate", s.Rate, 0, 1_000_000)
 	e.between("smtp.connections", s.Connections, 1, 64)
-	e.oneOf("smtp.tls", s.TLS, "starttls", "implicit", "none")
+	e.oneOf("smtp.tls", s.TLS, "starttls", "tls", "none")
 	e.need((s.User == "") == (s.PasswordFile.Path == ""), "smtp.user", "and password_file belong together", "set both or none")
-	e.need(s.TLS != "none" || s.User == "", "smtp.tls", "is none, which would send the password in the clear", "use starttls or implicit")
+	e.need(s.TLS != "none" || s.User == "", "smtp.tls", "is none, which would send the password in the clear", "use starttls or tls")
 	_, err := mail.ParseAddress(s.From)
 	e.need(s.From == "" || err == nil, "smtp.from", "is no address", `write for example "USN <no-reply@usn.no>"`)
 }
@@ -97,11 +96,13 @@ func (c *Config) checkRules(e *ConfigError) {
 	e.oneOf("letters.so_number", l.SONumber, "full", "masked", "link")
 	e.atLeast("letters.invitation_valid", l.InvitationValid, day)
 	e.need(l.InvitationValid.Duration%day == 0, "letters.invitation_valid", fmt.Sprintf("is %q", l.InvitationValid), "use whole days: it ends on a day of the calendar")
+	e.need(l.AfterStart.Duration%day == 0, "letters.after_start", fmt.Sprintf("is %q", l.AfterStart), "use whole days, or 0d")
+	e.need(l.ResetValid.Duration >= 10*time.Minute, "letters.reset_valid", fmt.Sprintf("is %q", l.ResetValid), "use at least 10m: a letter takes its time")
 	e.between("letters.reminders", l.Reminders, 0, 1)
 	e.atLeast("letters.reminder_after", l.ReminderAfter, day)
 	e.between("worker.lanes", c.Worker.Lanes, 1, 64)
 	e.between("worker.attempts", c.Worker.Attempts, 1, 100)
-	e.atLeast("worker.wait_for_person", c.Worker.WaitForPerson, time.Hour)
+	e.atLeast("worker.wait_for_person", c.Worker.Unknown, time.Hour)
 	e.need(c.Brake.MaxChanges == 0, "brake.max_changes", "is set, and this version has no brake yet", "use 0")
 }
 
@@ -112,11 +113,12 @@ func (e *ConfigError) atLeast(key string, s Span, least time.Duration) {
 // url adds a problem unless text is empty or an address with one of schemes
 // and without a password in it.
 func (e *ConfigError) url(key, text string, schemes ...string) {
-	if text == "" {
+	socket, isSocket := strings.CutPrefix(text, "ldapi://") // its escaped path is no host that url.Parse takes
+	if text == "" || isSocket && socket != "" && slices.Contains(schemes, "ldapi") {
 		return
 	}
 	u, err := url.Parse(text)
-	if err != nil || !slices.Contains(schemes, u.Scheme) || (u.Host == "") != (u.Scheme == "ldapi") {
+	if err != nil || !slices.Contains(schemes, u.Scheme) || u.Host == "" {
 		e.add(Problem{Key: key, Text: "is no address of the kind it must be", Fix: "begin with " + strings.Join(schemes, ":// or ") + ":// and a host"})
 		return
 	}
@@ -128,10 +130,8 @@ func (e *ConfigError) listen(key, address string) {
 		return
 	}
 	_, port, err := net.SplitHostPort(address)
-	if err == nil {
-		_, err = net.LookupPort("tcp", port)
-	}
-	e.need(err == nil, key, fmt.Sprintf("is %q", address), `write host and port, for example "127.0.0.1:8080" or ":8080"`)
+	n, bad := strconv.ParseUint(port, 10, 16)
+	e.need(err == nil && bad == nil && n > 0, key, fmt.Sprintf("is %q", address), `write host and port, for example "127.0.0.1:8080" or ":8080"`)
 }
 
 // isLoopback tells whether an address never leaves this machine.

@@ -84,7 +84,7 @@ func (e *ConfigError) between(key string, value, low, high int) {
 }
 
 func kindName(t reflect.Type) string {
-	switch t.Kind() { //nolint:exhaustive // the kinds that Config has
+	switch t.Kind() {
 	case reflect.Bool:
 		return "yes or no"
 	case reflect.Int:
@@ -94,7 +94,7 @@ func kindName(t reflect.Type) string {
 }
 
 func kindExample(t reflect.Type) string {
-	switch t.Kind() { //nolint:exhaustive // the kinds that Config has
+	switch t.Kind() {
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Int:

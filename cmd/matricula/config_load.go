@@ -44,9 +44,10 @@ func DefaultConfig() Config {
 		Password: defaultPassword(),
 		Breach:   BreachConfig{OnFailure: "open"},
 		Letters: LettersConfig{
-			SONumber: "full", InviteBefore: asSpan("14d"), InvitationValid: asSpan("30d"), Reminders: 1, ReminderAfter: asSpan("7d"),
+			SONumber: "full", InviteBefore: asSpan("14d"), InvitationValid: asSpan("30d"), AfterStart: asSpan("14d"),
+			ResetValid: asSpan("60m"), Reminders: 1, ReminderAfter: asSpan("7d"),
 		},
-		Worker: WorkerConfig{Lanes: 32, Attempts: 8, WaitForPerson: asSpan("24h")},
+		Worker: WorkerConfig{Lanes: 32, Attempts: 8, Unknown: asSpan("24h")},
 		Brake:  BrakeConfig{Per: asSpan("1h")},
 		Log:    LogConfig{Level: "info", Format: "json"},
 		Window: defaultWindows(),

@@ -64,7 +64,7 @@ func (e *ConfigError) rules(section string, err error) {
 	if err == nil {
 		return
 	}
-	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the tree is taken apart here
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, one := range many.Unwrap() {
 			e.rules(section, one)
 		}

@@ -85,7 +85,7 @@ frist = 1
 [nats]
 url = "http://broker"
 [ldap]
-url = "ldap://ldap.usn.no"
+url = "http://ldap.usn.no"
 flavour = "ad"
 [smtp]
 port = 70000
@@ -101,11 +101,11 @@ opens = "02-30"
 	for _, want := range []string{
 		"line 2: frist is not a setting",
 		"nats.url is no address of the kind it must be",
-		"ldap.url would send passwords in the clear",
+		"ldap.url is no address of the kind it must be",
 		"ldap.base_dn is empty",
 		`ldap.flavour is "ad", which this version cannot serve yet; use openldap`,
 		"smtp.port is 70000; use 1 to 65535",
-		`smtp.tls is "ssl"; use one of starttls, implicit, none`,
+		`smtp.tls is "ssl"; use one of starttls, tls, none`,
 		"portal.base_url has a path",
 		`letters.invite_before is "two weeks", which is no length of time`,
 		`log.level is "loud"; use one of debug, info, warn, error`,
@@ -206,5 +206,19 @@ func TestPasswordInAnAddressIsRefusedAndNeverShown(t *testing.T) {
 	c.NATS.URL = "nats://worker:hemmelig@broker:4222"
 	if text := c.TOML(deploy.Sample); strings.Contains(text, "hemmelig") || !strings.Contains(text, "broker:4222") {
 		t.Error("the printed configuration shows a password, or hides the broker")
+	}
+}
+
+func TestAddressesOfADirectory(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"ldaps://ldap.usn.no", "ldap://127.0.0.1:3890", "ldapi://%2Frun%2Fslapd%2Fldapi"} {
+		if got := problems(t, "[ldap]\nurl = \""+url+"\"\nbase_dn = \"dc=usn,dc=no\"\n"); got != "" {
+			t.Errorf("%s is refused: %s", url, got)
+		}
+	}
+	for _, url := range []string{"ldap.usn.no", "ldaps://", "ldapi://", "ldaps://cn=admin:x@ldap.usn.no"} {
+		if got := problems(t, "[ldap]\nurl = \""+url+"\"\nbase_dn = \"dc=usn,dc=no\"\n"); !strings.HasPrefix(got, "ldap.url ") {
+			t.Errorf("%s is taken: %q", url, got)
+		}
 	}
 }

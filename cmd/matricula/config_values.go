@@ -31,7 +31,7 @@ func asSpan(text string) Span {
 
 // UnmarshalText never fails: a text that is no length of time is reported
 // together with everything else that is wrong in the file.
-func (s *Span) UnmarshalText(text []byte) error {
+func (s *Span) UnmarshalText(text []byte) error { //nolint:unparam // an encoding.TextUnmarshaler answers an error
 	*s = asSpan(string(text))
 	return nil
 }
@@ -75,7 +75,7 @@ type Secret struct {
 const maxSecret = 64 << 10
 
 // UnmarshalText takes the path as written.
-func (s *Secret) UnmarshalText(text []byte) error {
+func (s *Secret) UnmarshalText(text []byte) error { //nolint:unparam // an encoding.TextUnmarshaler answers an error
 	*s = Secret{Path: string(text)}
 	return nil
 }
