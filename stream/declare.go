@@ -105,51 +105,60 @@ func narrows(have, want jetstream.StreamConfig) []string {
 	return lost
 }
 
-// regroup replaces the lanes where another number of them is wanted.
+// regroup replaces the lanes where another number of them is wanted. Lanes that
+// an interrupted regrouping left paused are wanted ones.
 func regroup(ctx context.Context, js jetstream.JetStream, s Settings, force bool) error {
-	old, err := oldLanes(ctx, js, s)
-	if err != nil || len(old) == 0 {
+	old, paused, err := lanes(ctx, js, s)
+	if err != nil {
 		return err
 	}
-	if !force {
-		return fmt.Errorf("stream %s has lanes of another number (%s), %d are wanted: stop the workers, then say force",
-			Intake, old[0].Name, s.Lanes)
-	}
-	from := old[0].AckFloor.Stream
-	for _, lane := range old {
-		from = min(from, lane.AckFloor.Stream)
-	}
-	if err := createPaused(ctx, js, s, from+1); err != nil {
-		return err
-	}
-	for _, lane := range old {
-		if err := js.DeleteConsumer(ctx, Intake, lane.Name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-			return broken("consumer "+lane.Name, err)
+	if len(old) > 0 {
+		if !force {
+			return fmt.Errorf("stream %s has lanes of another number (%s), %d are wanted: stop the workers, then say force",
+				Intake, old[0].Name, s.Lanes)
+		}
+		from := old[0].AckFloor.Stream
+		for _, lane := range old {
+			from = min(from, lane.AckFloor.Stream)
+		}
+		if err := createPaused(ctx, js, s, from+1); err != nil {
+			return err
+		}
+		for _, lane := range old {
+			if err := js.DeleteConsumer(ctx, Intake, lane.Name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+				return broken("consumer "+lane.Name, err)
+			}
+		}
+		if _, paused, err = lanes(ctx, js, s); err != nil {
+			return err
 		}
 	}
-	for i := range s.Lanes {
-		if _, err := js.ResumeConsumer(ctx, Intake, laneName(i, s.Lanes)); err != nil {
-			return broken("consumer "+laneName(i, s.Lanes), err)
+	for _, lane := range paused {
+		if _, err := js.ResumeConsumer(ctx, Intake, lane.Name); err != nil {
+			return broken("consumer "+lane.Name, err)
 		}
 	}
 	return nil
 }
 
-// oldLanes are the durables of INTAKE that are not among the wanted ones. A
-// lane that was made paused for an interrupted regrouping is a wanted one.
-func oldLanes(ctx context.Context, js jetstream.JetStream, s Settings) ([]*jetstream.ConsumerInfo, error) {
+// lanes are the durables of INTAKE that are of another number than wanted, and
+// of the wanted ones those that are paused.
+func lanes(ctx context.Context, js jetstream.JetStream, s Settings) (old, paused []*jetstream.ConsumerInfo, err error) {
 	st, err := js.Stream(ctx, Intake)
 	if err != nil {
-		return nil, broken("stream "+Intake, err)
+		return nil, nil, broken("stream "+Intake, err)
 	}
-	var old []*jetstream.ConsumerInfo
 	list := st.ListConsumers(ctx)
 	for info := range list.Info() {
-		if strings.HasPrefix(info.Name, "intake-") && !strings.HasSuffix(info.Name, fmt.Sprintf("-of-%d", s.Lanes)) {
+		switch {
+		case !strings.HasPrefix(info.Name, "intake-"):
+		case !strings.HasSuffix(info.Name, fmt.Sprintf("-of-%d", s.Lanes)):
 			old = append(old, info)
+		case info.Paused:
+			paused = append(paused, info)
 		}
 	}
-	return old, broken("consumers of "+Intake, list.Err())
+	return old, paused, broken("consumers of "+Intake, list.Err())
 }
 
 // createPaused makes the new lanes while the old ones still say how far they

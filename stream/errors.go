@@ -16,7 +16,6 @@ const (
 	codeTooLarge       = 10054
 	codeWrongLast      = 10071
 	codeStoreFailed    = 10077 // also "full"; the text tells which
-	codeBatchDisabled  = 10174
 	codeBatchCut       = 10176
 	codeBatchDuplicate = 10201
 	codeBatchTooMany   = 10210

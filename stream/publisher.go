@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -122,14 +123,19 @@ func (e *effect) wait(what string) error {
 	return events.Unavailable(fmt.Errorf("%s: outcome unknown: %w", what, e.ctx.Err()))
 }
 
+// schedules is the committer of WAIT's and MAIL's schedules. They never go in a
+// batch: the server copies a schedule's headers to what it fires, and those of
+// a batch would be among them.
+const schedules = "schedules"
+
 // batching tells which streams take atomic batches. INTAKE does not: others
 // publish there too, and the server allows fifty open batches per stream.
 func batching(stream string) bool {
 	switch stream {
-	case Intake, Dead, Secret:
-		return false
+	case Wait, Mail, Audit:
+		return true
 	}
-	return true
+	return strings.HasPrefix(stream, bucketStream(""))
 }
 
 func (p *Publisher) committer(stream string) *committer {

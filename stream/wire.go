@@ -69,7 +69,9 @@ func (w *wire) close() {
 
 // reply is where the answer to message i of this round comes. Late answers of
 // earlier rounds come elsewhere.
-func (w *wire) reply(i int) string { return w.inbox + "." + strconv.Itoa(w.round) + "." + strconv.Itoa(i) }
+func (w *wire) reply(i int) string {
+	return w.inbox + "." + strconv.Itoa(w.round) + "." + strconv.Itoa(i)
+}
 
 // send hands a message to the connection. What the client refuses by itself no
 // retry can mend; all else is silence.
