@@ -15,7 +15,7 @@ import (
 const (
 	maxText = 256
 	maxNote = 1000
-	maxKey  = 128
+	maxKey  = 254
 )
 
 // checks holds the first thing wrong with a payload, and mends what may be
@@ -90,7 +90,7 @@ func (c *checks) optionalKey(s, path string) {
 
 func keyProblem(s string) string {
 	if utf8.RuneCountInString(s) > maxKey {
-		return "is too long; send at most 128 characters"
+		return "is too long; is it the right field?"
 	}
 	for _, r := range s {
 		if r == utf8.RuneError || !unicode.IsGraphic(r) || unicode.IsSpace(r) || unicode.Is(unicode.Noncharacter_Code_Point, r) {
