@@ -14,3 +14,8 @@ var LDAP embed.FS
 //
 //go:embed matricula.toml
 var Sample string
+
+// NATS holds nats-server.conf, users.conf and cluster.conf, under "nats/".
+//
+//go:embed nats
+var NATS embed.FS
