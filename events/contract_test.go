@@ -312,9 +312,7 @@ func TestSchemasSayWhatTheDecoderDoes(t *testing.T) {
 			title = "audit.*.*"
 		}
 		o := object{{"$schema", "http://json-schema.org/draft-07/schema#"}, {"title", title}, {"description", notes[typ.Name()]}}
-		for _, member := range p.schema(typ, nil, "") {
-			o = append(o, member)
-		}
+		o = append(o, p.schema(typ, nil, "")...)
 		raw, err := json.MarshalIndent(o, "", "  ")
 		if err != nil {
 			t.Fatalf("%s: %v", title, err)
@@ -338,12 +336,12 @@ func same(t *testing.T, name string, want []byte) {
 	t.Helper()
 	path := filepath.Join(docs, name)
 	if *update {
-		if err := os.WriteFile(path, want, 0o644); err != nil { //nolint:gosec // documentation is for everybody
+		if err := os.WriteFile(path, want, 0o644); err != nil {
 			t.Fatalf("docs/%s was not written: %v", name, err)
 		}
 		return
 	}
-	got, err := os.ReadFile(path) //nolint:gosec // a file of this repository
+	got, err := os.ReadFile(path)
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("docs/%s does not say what the code does (%v): run go test ./events -update and read the difference", name, err)
 	}

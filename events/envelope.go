@@ -118,7 +118,7 @@ func structured(contentType string, inHeader attributes, body []byte) (attribute
 	if t, ok := attrs["datacontenttype"]; ok && !isJSON(t) {
 		return nil, node{}, Refuse(ReasonMalformed, "datacontenttype", "is not "+mediaJSON+" in UTF-8")
 	}
-	data, _ := n.get("data")
+	data := n.get("data")
 	if data.kind != kindObject {
 		return nil, node{}, Refuse(ReasonMalformed, "data", "is "+string(data.kind)+"; send an object")
 	}

@@ -120,7 +120,7 @@ func (f *filler) fillStruct(v reflect.Value, n node, path string) {
 		}
 	}
 	for _, s := range fields {
-		value, _ := n.get(s.name)
+		value := n.get(s.name)
 		if value.kind == kindNull && s.required() {
 			f.refuse(join(path, s.name), "is missing; send it, empty where there is none")
 			return

@@ -23,7 +23,7 @@ var opening = time.Date(2027, 7, 31, 21, 59, 30, 0, time.UTC)
 
 func read(t *testing.T, path string) []byte {
 	t.Helper()
-	body, err := os.ReadFile(path) //nolint:gosec // a file of this repository
+	body, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatalf("the example is missing: %v", err)
 	}

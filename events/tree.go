@@ -39,14 +39,14 @@ const (
 	kindObject kind = "an object"
 )
 
-// get finds a member by its exact name.
-func (n node) get(name string) (node, bool) {
+// get finds a member by its exact name; one that is not there is null.
+func (n node) get(name string) node {
 	for _, m := range n.members {
 		if m.name == name {
-			return m.value, true
+			return m.value
 		}
 	}
-	return node{kind: kindNull}, false
+	return node{kind: kindNull}
 }
 
 // parse reads body as exactly one JSON object. root names it in rejections: ""
