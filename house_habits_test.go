@@ -15,8 +15,9 @@ import (
 // unfinished are the marks of work that was left.
 var unfinished = regexp.MustCompile(`\b(` + "TO" + "DO|FIX" + "ME|XX" + `X)\b`)
 
-// waitsFor is what a line that sleeps in a test must say.
-var waitsFor = regexp.MustCompile(`^// waits for \w+`)
+// waitsFor is what a line that sleeps in a test must say: what nothing
+// announces, or that a loop polls a fact.
+var waitsFor = regexp.MustCompile(`^// (waits for|between two looks at) \w+`)
 
 // habits are the rules that hold of one file.
 func habits(s source) []finding {

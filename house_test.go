@@ -59,7 +59,7 @@ var homes = map[string][]string{
 	"github.com/mozillazg/go-unidecode": {"policy"},
 	"golang.org/x/crypto":               {"directory"},
 	"github.com/rs/zerolog":             {"directory", "stream", "worker", "mailer", "portal", "breach", "standalone"},
-	"net/http":                          {"portal", "standalone", "breach"},
+	"net/http":                          {"portal", "standalone", "breach", "stream"},
 	"net/smtp":                          {},
 	"os":                                {"directory", "stream", "worker", "mailer", "portal", "breach", "standalone", "deploy"},
 }
@@ -69,7 +69,7 @@ var noClock = []string{"events", "policy", "account"}
 
 const (
 	longestFile = 300 // lines, product code
-	badWords    = "internal pkg util utils common models services helpers misc base"
+	badWords    = "internal pkg util utils common models services helpers misc"
 )
 
 // finding is one place that breaks a rule of the house.

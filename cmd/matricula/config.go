@@ -31,6 +31,7 @@ type Login struct {
 	User         string `toml:"user" env:"USER"`
 	PasswordFile Secret `toml:"password_file" env:"PASSWORD_FILE"`
 	CredsFile    Secret `toml:"creds_file" env:"CREDS_FILE"`
+	NKeyFile     Secret `toml:"nkey_file" env:"NKEY_FILE"`
 	InboxPrefix  string `toml:"inbox_prefix" env:"INBOX_PREFIX"`
 }
 
@@ -40,16 +41,16 @@ type NATSConfig struct {
 	URL    string `toml:"url" env:"URL"`
 	CAFile File   `toml:"ca_file" env:"CA_FILE"`
 	Login
-	Worker Login `toml:"worker" envPrefix:"WORKER_"`
-	Mailer Login `toml:"mailer" envPrefix:"MAILER_"`
-	Portal Login `toml:"portal" envPrefix:"PORTAL_"`
-	Admin  Login `toml:"admin" envPrefix:"ADMIN_"`
+	Worker   Login `toml:"worker" envPrefix:"WORKER_"`
+	Mailer   Login `toml:"mailer" envPrefix:"MAILER_"`
+	Portal   Login `toml:"portal" envPrefix:"PORTAL_"`
+	Operator Login `toml:"operator" envPrefix:"OPERATOR_"`
 }
 
 // For is the login of a role: its own where it has one, else the common one.
 // Where neither says where its answers go, that is _INBOX_<role>.
 func (n NATSConfig) For(role string) Login {
-	own := map[string]Login{roleWorker: n.Worker, roleMailer: n.Mailer, rolePortal: n.Portal, roleAdmin: n.Admin}[role]
+	own := map[string]Login{roleWorker: n.Worker, roleMailer: n.Mailer, rolePortal: n.Portal, roleOperator: n.Operator}[role]
 	if own == (Login{}) {
 		own = n.Login
 	}
@@ -81,14 +82,14 @@ type LDAPConfig struct {
 	Flavour string `toml:"flavour" env:"FLAVOUR"`
 	CAFile  File   `toml:"ca_file" env:"CA_FILE"`
 	Bind
-	Worker Bind `toml:"worker" envPrefix:"WORKER_"`
-	Portal Bind `toml:"portal" envPrefix:"PORTAL_"`
-	Admin  Bind `toml:"admin" envPrefix:"ADMIN_"`
+	Worker   Bind `toml:"worker" envPrefix:"WORKER_"`
+	Portal   Bind `toml:"portal" envPrefix:"PORTAL_"`
+	Operator Bind `toml:"operator" envPrefix:"OPERATOR_"`
 }
 
 // For is the account of a role: its own where it has one, else the common one.
 func (l LDAPConfig) For(role string) Bind {
-	own := map[string]Bind{roleWorker: l.Worker, rolePortal: l.Portal, roleAdmin: l.Admin}[role]
+	own := map[string]Bind{roleWorker: l.Worker, rolePortal: l.Portal, roleOperator: l.Operator}[role]
 	if own == (Bind{}) {
 		return l.Bind
 	}

@@ -41,9 +41,15 @@ func (c *Config) checkServers(e *ConfigError) {
 	for one := range strings.SplitSeq(c.NATS.URL, ",") {
 		e.url("nats.url", strings.TrimSpace(one), "nats", "tls", "ws", "wss")
 	}
-	for _, role := range []string{roleWorker, roleMailer, rolePortal, roleAdmin} {
+	for _, role := range []string{roleWorker, roleMailer, rolePortal, roleOperator} {
 		l := c.NATS.For(role)
-		e.need(l.User == "" || l.CredsFile.Path == "", "nats."+role, "has a user and a creds_file", "keep one of them")
+		ways := 0
+		for _, way := range []string{l.User, l.NKeyFile.Path, l.CredsFile.Path} {
+			if way != "" {
+				ways++
+			}
+		}
+		e.need(ways <= 1, "nats."+role, "has more than one of nkey_file, creds_file and user", "keep one of them")
 		e.need((l.User == "") == (l.PasswordFile.Path == ""), "nats."+role, "has only one of user and password_file", "set both or none")
 	}
 	l := c.LDAP

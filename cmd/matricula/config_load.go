@@ -15,12 +15,12 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// Roles a process can have. An operator's command works as admin.
+// Roles a process can have. Commands work as operator.
 const (
-	roleWorker = "worker"
-	roleMailer = "mailer"
-	rolePortal = "portal"
-	roleAdmin  = "admin"
+	roleWorker   = "worker"
+	roleMailer   = "mailer"
+	rolePortal   = "portal"
+	roleOperator = "operator"
 )
 
 // notSettings are the variables with our prefix that are no setting.

@@ -29,6 +29,7 @@ func (c *Config) ReadyFor(roles ...string) error {
 			l := c.NATS.For(r)
 			e.readable("nats."+r+".password_file", l.PasswordFile)
 			e.readable("nats."+r+".creds_file", l.CredsFile)
+			e.readable("nats."+r+".nkey_file", l.NKeyFile)
 		}
 	}
 	for _, r := range roles {

@@ -25,7 +25,7 @@ type entry struct {
 
 func (e entry) name() string { return strings.TrimPrefix(e.section+"."+e.key, ".") }
 
-var keyLine = regexp.MustCompile(`^([a-z_]+) = (.*)$`)
+var sampleKey = regexp.MustCompile(`^([a-z_]+) = (.*)$`)
 
 // readSample takes the sample apart: of [[window]] the first only.
 func readSample(t *testing.T) []entry {
@@ -44,8 +44,8 @@ func readSample(t *testing.T) []entry {
 				windows++
 			}
 			section, intro, remarks = name, strings.Join(remarks, " "), nil
-		case keyLine.MatchString(line):
-			m := keyLine.FindStringSubmatch(line)
+		case sampleKey.MatchString(line):
+			m := sampleKey.FindStringSubmatch(line)
 			e := entry{section: section, key: m[1], value: m[2], intro: intro}
 			if n := len(remarks); n > 0 && strings.HasPrefix(remarks[n-1], "Unit: ") {
 				e.unit = strings.TrimSuffix(strings.TrimPrefix(remarks[n-1], "Unit: "), ".")
@@ -269,8 +269,7 @@ const docTail = `
 url = "tls://nats.usn.no:4222"
 
 [nats.worker]
-user = "worker"
-password_file = "nats-worker.password"
+nkey_file = "nats-worker.nkey"
 
 [ldap]
 url = "ldaps://ldap.usn.no"
