@@ -19,3 +19,11 @@ var Sample string
 //
 //go:embed nats
 var NATS embed.FS
+
+// Demo holds the people of the demo as events, JSON Lines in order.
+//
+//go:embed examples/events/demo
+var Demo embed.FS
+
+// DemoFile is their place in Demo.
+const DemoFile = "examples/events/demo/people.jsonl"

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"usn.no/matricula/account"
+)
+
+func accountCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "account",
+		Short: "List accounts, show one",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(accountListCommand(), accountShowCommand())
+	return c
+}
+
+// accountRow is one line of `account list`. It holds no identity number.
+type accountRow struct {
+	Username string     `json:"username"`
+	Account  string     `json:"account"`
+	State    string     `json:"state"`
+	Why      string     `json:"why"`
+	Since    time.Time  `json:"since"`
+	Roles    []string   `json:"roles"`
+	Address  string     `json:"address,omitempty"` // masked
+	Opens    *time.Time `json:"opens,omitempty"`
+	Lacks    string     `json:"lacks,omitempty"` // number, address or role: what keeps it from activating
+}
+
+func rowOf(life *account.Lifecycle, a account.Account) accountRow {
+	r := accountRow{
+		Username: a.Username, Account: a.ID, State: string(a.State), Why: a.Why.Reason, Since: a.Why.Since,
+		Address: maskedAddress(a.Address), Lacks: life.Lacks(a),
+	}
+	for _, role := range a.Roles {
+		if kind := role.Kind; !strings.Contains(strings.Join(r.Roles, " "), kind) {
+			r.Roles = append(r.Roles, kind)
+		}
+	}
+	if at, ok := life.Opens(a); ok && !at.IsZero() {
+		r.Opens = &at
+	}
+	return r
+}
+
+func accountListCommand() *cobra.Command {
+	var asJSON bool
+	var state string
+	c := &cobra.Command{
+		Use:     "list",
+		Short:   "List accounts",
+		Example: "  matricula account list --state pending\n  matricula account list --json | jq -r .username",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, p, err := openPeople(c)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			life := s.lifecycle()
+			var rows [][]any
+			err = p.Each(c.Context(), account.Query{State: account.State(state)}, func(a account.Account) bool {
+				r := rowOf(life, a)
+				if asJSON {
+					return printJSON(c.OutOrStdout(), r) == nil
+				}
+				rows = append(rows, []any{r.Username, r.State, r.Why, strings.Join(r.Roles, ","), oslo(r.Since), openText(r.Opens), orDash(r.Lacks)})
+				return true
+			})
+			if err != nil || asJSON {
+				return err
+			}
+			return table(c.OutOrStdout(), []any{"USERNAME", "STATE", "WHY", "ROLES", "SINCE", "OPENS", "LACKS"}, rows)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	c.Flags().StringVar(&state, "state", "", "only accounts in this `state`: pending, active, suspended, closed")
+	_ = c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"pending", "active", "suspended", "closed"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+func openText(t *time.Time) string {
+	if t == nil {
+		return "at once"
+	}
+	return oslo(*t)
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func accountShowCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "show USERNAME|ACCOUNT-ID|student:NUMBER|employee:NUMBER",
+		Short:   "Show one account",
+		Example: "  matricula account show karnor\n  matricula account show student:256789",
+		Args:    exactly(1, "name one account"),
+		RunE: func(c *cobra.Command, args []string) error {
+			s, p, err := openPeople(c)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			a, err := p.Find(c.Context(), keyOf(args[0]))
+			if err != nil {
+				return fmt.Errorf("account %s: %w", args[0], err)
+			}
+			r := rowOf(s.lifecycle(), a)
+			if asJSON {
+				return printJSON(c.OutOrStdout(), r)
+			}
+			return table(c.OutOrStdout(), []any{"username", r.Username}, [][]any{
+				{"account", r.Account},
+				{"state", fmt.Sprintf("%s (%s) since %s", r.State, r.Why, oslo(r.Since))},
+				{"roles", orDash(strings.Join(r.Roles, ", "))},
+				{"opens", openText(r.Opens)},
+				{"lacks", orDash(r.Lacks)},
+				{"letters go to", r.Address},
+				{"invitations", invitationText(a)},
+				{"password set", oslo(a.PasswordSince)},
+				{"rules accepted", orDash(a.Rules.Version)},
+				{"not yet published", len(a.Unsent)},
+			})
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func invitationText(a account.Account) string {
+	var out []string
+	for _, i := range a.Invitations {
+		out = append(out, i.Purpose+" until "+oslo(i.Expires))
+	}
+	return orDash(strings.Join(out, ", "))
+}
+
+// keyOf reads how an operator names an account. An identity number is none of
+// the ways: it would stand in the shell's history.
+func keyOf(name string) account.Key {
+	switch {
+	case strings.HasPrefix(name, "student:"), strings.HasPrefix(name, "employee:"):
+		return account.Key{Kind: account.ByLIN, Value: name}
+	case len(name) == 26:
+		return account.Key{Kind: account.ByID, Value: name}
+	}
+	return account.Key{Kind: account.ByUsername, Value: strings.ToLower(name)}
+}
+
+// openPeople is openAdmin with the directory.
+func openPeople(c *cobra.Command) (*system, people, error) {
+	s, err := openAdmin(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := s.people(c.Context(), roleOperator, s.js)
+	if err != nil {
+		s.close()
+		return nil, nil, err
+	}
+	return s, p, nil
+}

@@ -1,0 +1,111 @@
+//go:build failpoints
+
+package main
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"usn.no/matricula/account"
+	"usn.no/matricula/events"
+)
+
+// With the build tag "failpoints" the process kills itself, as a power cut
+// would, at the point that MATRICULA_FAILPOINTS names: "directory.create.after"
+// or "directory.create.after=3" for the third time it gets there. There is a
+// point before and after every side effect.
+var failpoint = newFailpoint(os.Getenv(envPrefix + "FAILPOINTS"))
+
+type killer struct {
+	name string
+	left atomic.Int64
+}
+
+func newFailpoint(text string) *killer {
+	name, times, counted := strings.Cut(text, "=")
+	k := &killer{name: name}
+	n := 1
+	if counted {
+		if v, err := strconv.Atoi(times); err == nil {
+			n = v
+		}
+	}
+	k.left.Store(int64(n))
+	return k
+}
+
+func pass(name string) {
+	if name == failpoint.name && failpoint.left.Add(-1) == 0 {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {} // the signal is on its way
+	}
+}
+
+func around(name string, do func() error) error {
+	pass(name + ".before")
+	err := do()
+	if err == nil {
+		pass(name + ".after")
+	}
+	return err
+}
+
+type watchedDirectory struct{ account.Directory }
+
+func (w watchedDirectory) Create(ctx context.Context, a account.Account) error {
+	return around("directory.create", func() error { return w.Directory.Create(ctx, a) })
+}
+
+func (w watchedDirectory) Update(ctx context.Context, was, now account.Account) error {
+	return around("directory.update", func() error { return w.Directory.Update(ctx, was, now) })
+}
+
+type watchedPasswords struct{ account.Passwords }
+
+func (w watchedPasswords) SetPassword(ctx context.Context, was, now account.Account, password string) error {
+	return around("directory.setpassword", func() error { return w.Passwords.SetPassword(ctx, was, now, password) })
+}
+
+type watchedClaims struct{ account.Claims }
+
+func (w watchedClaims) Take(ctx context.Context, keys []string, value []byte) (held map[string][]byte, err error) {
+	err = around("claims.take", func() error {
+		held, err = w.Claims.Take(ctx, keys, value)
+		return err
+	})
+	return held, err
+}
+
+type watchedPublisher struct{ account.Publisher }
+
+func (w watchedPublisher) Publish(ctx context.Context, evs ...events.Event) error {
+	if len(evs) == 0 {
+		return nil
+	}
+	kind, _, _ := strings.Cut(evs[0].Subject(), ".")
+	return around("publish."+kind, func() error { return w.Publisher.Publish(ctx, evs...) })
+}
+
+type watchedWaiting struct{ account.Waiting }
+
+func (w watchedWaiting) Plan(ctx context.Context, group, kind string, due time.Time) error {
+	return around("waiting.plan", func() error { return w.Waiting.Plan(ctx, group, kind, due) })
+}
+
+type watchedMarks struct{ marks }
+
+func (w watchedMarks) Mark(ctx context.Context, letter string, m events.LetterMark) error {
+	return around("letters.mark", func() error { return w.marks.Mark(ctx, letter, m) })
+}
+
+func watchDirectory(d account.Directory) account.Directory { return watchedDirectory{d} }
+func watchPasswords(p account.Passwords) account.Passwords { return watchedPasswords{p} }
+func watchClaims(c account.Claims) account.Claims          { return watchedClaims{c} }
+func watchPublisher(p account.Publisher) account.Publisher { return watchedPublisher{p} }
+func watchWaiting(w account.Waiting) account.Waiting       { return watchedWaiting{w} }
+func watchMarks(m marks) marks                             { return watchedMarks{m} }

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"usn.no/matricula/events"
+	"usn.no/matricula/mailer"
+	"usn.no/matricula/stream"
+	"usn.no/matricula/worker"
+)
+
+// mailerRole hands letters to the relay.
+type mailerRole struct {
+	*system
+	js   jetstream.JetStream
+	work *worker.Worker
+}
+
+func (s *system) newMailer(ctx context.Context, m *worker.Metrics) (*mailerRole, error) {
+	js, err := s.connect(roleMailer)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.refuseDrift(ctx, js, stream.Mail); err != nil {
+		return nil, err
+	}
+	pub := s.publisher(js)
+	deliver, err := s.mailer(pub)
+	if err != nil {
+		return nil, err
+	}
+	r := &mailerRole{system: s, js: js, work: &worker.Worker{
+		Conn: js.Conn(), Aside: &stream.Aside{Publisher: pub, Clock: s.settings().Clock}, Publisher: pub,
+		Log: s.log, Name: "mail", Metrics: m, Attempts: s.cfg.Worker.Attempts, Now: s.clock.Now,
+	}}
+	worker.Handle(r.work, deliver.Deliver)
+	return r, nil
+}
+
+func (r *mailerRole) run(ctx context.Context) error {
+	c, err := stream.MailConsumer(ctx, r.js)
+	if err != nil {
+		return err
+	}
+	return r.work.Run(ctx, repeat(c, r.settings().MailLanes))
+}
+
+// mailer fills in a mailer from the settings.
+func (s *system) mailer(pub *stream.Publisher) (*mailer.Mailer, error) {
+	in := s.cfg.Institution
+	templates, err := mailer.NewTemplates(mailer.Institution{
+		Name: in.Name, SupportEmail: in.SupportEmail, SupportURL: in.SupportURL, BaseURL: s.cfg.Portal.BaseURL,
+	}, s.cfg.Letters.SONumber, nil)
+	if err != nil {
+		return nil, err
+	}
+	relay, err := s.relay()
+	if err != nil {
+		return nil, err
+	}
+	from, err := mailer.ParseSender(s.cfg.SMTP.From, in.SupportEmail)
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.tickets()
+	if err != nil {
+		return nil, err
+	}
+	text, err := s.cfg.Keys.MailerPrivateFile.Text()
+	if err != nil {
+		return nil, fmt.Errorf("keys.mailer_private_file: %w", err)
+	}
+	private, err := events.ParseSealKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("keys.mailer_private_file: %w", err)
+	}
+	return &mailer.Mailer{
+		Templates: templates, Relay: relay, From: from,
+		Marks: watchMarks(&stream.Letters{Publisher: pub}), Publisher: watchPublisher(pub),
+		Ticket: t.Seal, Key: private, Now: s.clock.Now,
+	}, nil
+}
+
+func (s *system) relay() (*mailer.Relay, error) {
+	c := s.cfg.SMTP
+	set := mailer.RelaySettings{Host: c.Host, Port: c.Port, User: c.User, PerMinute: c.Rate}
+	tls, ok := map[string]string{
+		"starttls": mailer.TLSMandatory, "tls": mailer.TLSImplicit, "opportunistic": mailer.TLSOpportunistic, "none": mailer.TLSNone,
+	}[c.TLS]
+	if !ok {
+		return nil, fmt.Errorf("smtp.tls: %q is not a kind of protection", c.TLS)
+	}
+	set.TLS = tls
+	if c.User != "" {
+		password, err := c.PasswordFile.Text()
+		if err != nil {
+			return nil, fmt.Errorf("smtp.password_file: %w", err)
+		}
+		set.Password = password
+	}
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(string(c.CAFile))
+		if err != nil {
+			return nil, fmt.Errorf("smtp.ca_file: %w", err)
+		}
+		set.Roots = x509.NewCertPool()
+		if !set.Roots.AppendCertsFromPEM(pem) {
+			return nil, errors.New("smtp.ca_file: holds no certificate")
+		}
+	}
+	relay, err := mailer.NewRelay(set)
+	if err != nil {
+		return nil, err
+	}
+	s.onClose(relay.Close)
+	return relay, nil
+}

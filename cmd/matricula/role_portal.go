@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"usn.no/matricula/account"
+	"usn.no/matricula/breach"
+	"usn.no/matricula/portal"
+	"usn.no/matricula/stream"
+)
+
+// portalRole serves the self-service portal.
+type portalRole struct {
+	*system
+	js       jetstream.JetStream
+	people   people
+	life     *account.Lifecycle
+	listener net.Listener
+	server   *http.Server
+}
+
+func (s *system) newPortal(ctx context.Context) (*portalRole, error) {
+	js, err := s.connect(rolePortal)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.refuseDrift(ctx, js, stream.Intake, stream.Audit); err != nil {
+		return nil, err
+	}
+	p, err := s.people(ctx, rolePortal, js)
+	if err != nil {
+		return nil, err
+	}
+	r := &portalRole{system: s, js: js, people: p}
+	if r.life, err = s.clicks(js, p); err != nil {
+		return nil, err
+	}
+	handler, err := s.pages(r.life)
+	if err != nil {
+		return nil, err
+	}
+	if r.listener, err = net.Listen("tcp", s.cfg.Portal.Listen); err != nil {
+		return nil, fmt.Errorf("portal.listen: %w", err)
+	}
+	s.onClose(func() { _ = r.listener.Close() })
+	r.server = &http.Server{
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
+		WriteTimeout: 45 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+	}
+	return r, nil
+}
+
+// clicks is the lifecycle as the portal needs it: it may set passwords and
+// claims nothing.
+func (s *system) clicks(js jetstream.JetStream, p people) (*account.Lifecycle, error) {
+	pub := s.publisher(js)
+	life := s.lifecycle()
+	life.Directory, life.Passwords = watchDirectory(p), watchPasswords(p)
+	life.Publisher, life.Attempts = watchPublisher(pub), &stream.Counter{Publisher: pub}
+	var err error
+	if life.Tickets, err = s.tickets(); err != nil {
+		return nil, err
+	}
+	life.Breached, err = s.breached()
+	return life, err
+}
+
+// breached looks a password up in the embedded list, then in the index and the
+// range service where they are set.
+func (s *system) breached() (func(context.Context, string, account.Account) (bool, bool, error), error) {
+	c := &breach.Checker{FailClosed: s.cfg.Breach.OnFailure == "closed"}
+	if s.cfg.Breach.IndexFile != "" {
+		index, err := breach.OpenIndex(string(s.cfg.Breach.IndexFile))
+		if err != nil {
+			return nil, fmt.Errorf("breach.index_file: %w", err)
+		}
+		c.Index = index
+		s.onClose(func() { _ = index.Close() })
+	}
+	if s.cfg.Breach.RangeURL != "" {
+		c.Range = &breach.Range{URL: s.cfg.Breach.RangeURL}
+	}
+	return func(ctx context.Context, password string, a account.Account) (found, skipped bool, err error) {
+		r, err := c.Check(ctx, password, s.cfg.Institution.Name, a.Username)
+		return r.Found, r.Skipped, err
+	}, nil
+}
+
+func (s *system) pages(life *account.Lifecycle) (http.Handler, error) {
+	secret, err := key("portal.secret_file", s.cfg.Portal.SecretFile)
+	if err != nil {
+		return nil, err
+	}
+	in := s.cfg.Institution
+	site := &portal.Portal{
+		Clicks: life, Letters: life, BaseURL: s.cfg.Portal.BaseURL, Secrets: [][]byte{secret},
+		Institution: portal.Institution{
+			Name: in.Name, SupportEmail: in.SupportEmail, SupportURL: in.SupportURL,
+			RulesDir: string(in.RulesDir), PrivacyDir: string(in.PrivacyDir),
+		},
+		Password: portal.PasswordRules(s.cfg.Password), Log: s.log, Now: s.clock.Now,
+	}
+	for _, p := range s.cfg.Portal.TrustedProxies {
+		prefix, err := netip.ParsePrefix(p)
+		if err != nil {
+			return nil, fmt.Errorf("portal.trusted_proxies: %w", err)
+		}
+		site.Proxies = append(site.Proxies, prefix)
+	}
+	return site.Handler()
+}
+
+// run serves until ctx ends, then lets the requests in hand finish.
+func (r *portalRole) run(ctx context.Context) error {
+	failed := make(chan error, 1)
+	go func() { failed <- r.server.Serve(r.listener) }()
+	select {
+	case err := <-failed:
+		if errors.Is(err, http.ErrServerClosed) {
+			return nil
+		}
+		return fmt.Errorf("portal: %w", err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	return r.server.Shutdown(grace)
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"usn.no/matricula/account"
+	"usn.no/matricula/events"
+	"usn.no/matricula/stream"
+	"usn.no/matricula/worker"
+)
+
+// handlers is the table of contents: what is done about each event.
+func handlers(w *worker.Worker, life *account.Lifecycle) {
+	worker.Handle(w, life.EmployeeRegistered)
+	worker.Handle(w, life.EmployeeUpdated)
+	worker.Handle(w, life.StudentRegistered)
+	worker.Handle(w, life.StudentUpdated)
+	worker.Handle(w, life.SONumberIssued)
+	worker.Handle(w, life.PasswordCompromised)
+	worker.Handle(w, life.AccountActed)
+	worker.Handle(w, life.InvitationRequested)
+	worker.Handle(w, life.LetterDue)
+}
+
+const (
+	sweepEvery  = 5 * time.Second // facts that no hurry announced
+	groupsEvery = 5 * time.Second // letters that other workers planned
+)
+
+// workerRole consumes the intake and what waits.
+type workerRole struct {
+	*system
+	js      jetstream.JetStream
+	life    *account.Lifecycle
+	waiting *stream.Waiting
+	people  people
+	pub     *stream.Publisher
+	intake  *worker.Worker
+	metrics *worker.Metrics
+}
+
+func (s *system) newWorker(ctx context.Context, m *worker.Metrics) (*workerRole, error) {
+	js, err := s.connect(roleWorker)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.refuseDrift(ctx, js, stream.Intake, stream.Wait, stream.Mail, stream.Audit, stream.Dead); err != nil {
+		return nil, err
+	}
+	p, err := s.people(ctx, roleWorker, js)
+	if err != nil {
+		return nil, err
+	}
+	pub := s.publisher(js)
+	r := &workerRole{system: s, js: js, people: p, metrics: m, pub: pub, waiting: &stream.Waiting{JS: js, Settings: s.settings()}}
+	life := s.lifecycle()
+	life.Directory, life.Claims = watchDirectory(p), watchClaims(stream.NewClaims(pub))
+	life.Publisher, life.Waiting = watchPublisher(pub), watchWaiting(r.waiting)
+	if life.Identity, err = s.identity(); err != nil {
+		return nil, err
+	}
+	if life.Seal, err = s.sealer(); err != nil {
+		return nil, err
+	}
+	r.life = life
+	r.intake = r.work("intake")
+	return r, nil
+}
+
+func (s *system) identity() (account.Identity, error) {
+	k, err := key("keys.claims_file", s.cfg.Keys.ClaimsFile)
+	return account.Identity{Key: k, Version: 1}, err
+}
+
+// sealer seals an SO-number to the mailer, bound to the letter it is for.
+func (s *system) sealer() (func(letter, secret string) (string, error), error) {
+	text, err := os.ReadFile(string(s.cfg.Keys.MailerPublicFile))
+	if err != nil {
+		return nil, fmt.Errorf("keys.mailer_public_file: %w", err)
+	}
+	pub, err := events.ParseSealPublicKey(strings.TrimSpace(string(text)))
+	if err != nil {
+		return nil, fmt.Errorf("keys.mailer_public_file: %w", err)
+	}
+	return func(letter, secret string) (string, error) {
+		return events.Seal(pub, events.SONumberInfo(letter), []byte(secret))
+	}, nil
+}
+
+func (r *workerRole) work(name string) *worker.Worker {
+	w := &worker.Worker{
+		Conn: r.js.Conn(), Aside: &stream.Aside{Publisher: r.pub, Clock: r.settings().Clock}, Publisher: r.pub,
+		Log: r.log, Name: name, Metrics: r.metrics, Attempts: r.cfg.Worker.Attempts, Now: r.clock.Now,
+	}
+	handlers(w, r.life)
+	return w
+}
+
+// run works until ctx ends, then finishes what is in hand.
+func (r *workerRole) run(ctx context.Context) error {
+	lanes, err := stream.LaneConsumers(ctx, r.js, r.settings())
+	if err != nil {
+		return err
+	}
+	if err := r.replan(ctx); err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return r.intake.Run(ctx, lanes) })
+	g.Go(func() error { return r.runDue(ctx) })
+	g.Go(func() error { return r.sweep(ctx) })
+	return g.Wait()
+}
+
+// replan moves every group of waiting letters to where the windows in force
+// now put it.
+func (r *workerRole) replan(ctx context.Context) error {
+	return r.waiting.Replan(ctx, func(group, kind string) (time.Time, bool) { return r.life.Due(group, kind), true })
+}
+
+// runDue works on what was put aside, and on each group of letters, also on
+// groups that appear while it runs.
+func (r *workerRole) runDue(ctx context.Context) error {
+	due, err := stream.DueConsumer(ctx, r.js)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	read := func(ctx context.Context, name string, c jetstream.Consumer) error {
+		return r.work(name).Run(ctx, repeat(c, r.settings().LetterLanes))
+	}
+	g.Go(func() error { return read(ctx, "due", due) })
+	g.Go(func() error {
+		r.waiting.Watch(ctx, groupsEvery, func(ctx context.Context, c jetstream.Consumer) {
+			if err := read(ctx, "letters", c); err != nil {
+				r.log.Warn().Err(err).Msg("waiting letters")
+			}
+		}, func(err error) { r.log.Warn().Err(err).Msg("waiting letters could not be listed") })
+		return nil
+	})
+	return g.Wait()
+}
+
+func repeat(c jetstream.Consumer, n int) []jetstream.Consumer {
+	out := make([]jetstream.Consumer, n)
+	for i := range out {
+		out[i] = c
+	}
+	return out
+}
+
+// sweep publishes the facts of clicks whose portal died before it could say
+// so.
+func (r *workerRole) sweep(ctx context.Context) error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		n, err := r.life.PublishUnsent(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			r.log.Warn().Err(err).Msg("facts of clicks could not be published yet")
+		case n > 0:
+			r.log.Info().Int("accounts", n).Msg("published facts of clicks")
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// refuseDrift refuses to run on streams that are not what the settings say:
+// setup brings them there, knowingly.
+func (s *system) refuseDrift(ctx context.Context, js jetstream.JetStream, streams ...string) error {
+	diffs, err := stream.Drift(ctx, js, s.settings(), streams...)
+	if err != nil {
+		return err
+	}
+	if len(diffs) == 0 {
+		return nil
+	}
+	errs := []error{errors.New("the streams are not what the settings say: run matricula setup")}
+	for _, d := range diffs {
+		errs = append(errs, errors.New("  "+d))
+	}
+	return errors.Join(errs...)
+}
