@@ -210,9 +210,9 @@ func (b *NATSBroker) Connect(role string, opts ...nats.Option) *nats.Conn {
 }
 
 // JetStream opens a role's connection for JetStream.
-func (b *NATSBroker) JetStream(role string) jetstream.JetStream {
+func (b *NATSBroker) JetStream(role string, opts ...nats.Option) jetstream.JetStream {
 	b.t.Helper()
-	js, err := jetstream.New(b.Connect(role), jetstream.WithDefaultTimeout(5*time.Second))
+	js, err := jetstream.New(b.Connect(role, opts...), jetstream.WithDefaultTimeout(5*time.Second))
 	if err != nil {
 		b.t.Fatal(err)
 	}
