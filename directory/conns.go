@@ -110,11 +110,21 @@ const (
 
 func newConns(d *dialer) *conns { return &conns{dialer: d} }
 
-// get answers a connection, in turn. After a failed attempt it answers that
-// failure for a while, longer each time, so that a directory that comes back
-// is not met by everybody at once.
-func (cs *conns) get(ctx context.Context) (*ldap.Conn, error) {
-	s := &cs.slot[cs.next.Add(1)%uint64(len(cs.slot))]
+// get answers a connection, in turn, and the other one where that one cannot be
+// had. After a failed attempt a slot answers with that failure for a while,
+// longer each time, so that a directory that comes back is not met by everybody
+// at once.
+func (cs *conns) get(ctx context.Context) (c *ldap.Conn, err error) {
+	first := cs.next.Add(1)
+	for i := range uint64(len(cs.slot)) {
+		if c, err = cs.slot[(first+i)%uint64(len(cs.slot))].get(ctx, cs.dialer); err == nil {
+			return c, nil
+		}
+	}
+	return nil, err
+}
+
+func (s *conn) get(ctx context.Context, d *dialer) (*ldap.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -125,7 +135,10 @@ func (cs *conns) get(ctx context.Context) (*ldap.Conn, error) {
 	case time.Now().Before(s.retry):
 		return nil, s.err
 	}
-	c, err := cs.dialer.service(ctx)
+	c, err := d.service(ctx)
+	if err != nil && ctx.Err() != nil {
+		return nil, err // the caller gave up, which says nothing about the server
+	}
 	if err != nil {
 		s.err = err
 		pause := min(firstPause<<min(s.fails, 10), longPause)
