@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"time"
 
 	"usn.no/matricula/account"
@@ -11,10 +12,11 @@ import (
 
 // Config says where the directory is and who asks.
 type Config struct {
-	// URL is ldaps://host:port, ldap://host:port or ldapi://path with the path
-	// escaped ("ldapi://%2Frun%2Fslapd%2Fldapi"). Over ldap:// the connection
-	// is encrypted before anything else is said (StartTLS), except on this
-	// machine when no CAFile is given.
+	// URL is ldaps://host:port, ldap://host:port, or a socket of this machine,
+	// ldapi:///run/slapd/ldapi (as OpenLDAP writes it, too:
+	// ldapi://%2Frun%2Fslapd%2Fldapi). Over ldap:// the connection is encrypted
+	// before anything else is said (StartTLS), except on this machine when no
+	// CAFile is given.
 	URL string
 	// BindDN and Password are a service account's.
 	BindDN, Password string
@@ -53,23 +55,26 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// encryption says how a connection to the URL is protected.
-func (c Config) encryption() (startTLS bool, err error) {
+// address is the URL as it is dialed, its host, and whether the connection is
+// to be encrypted once it is there.
+func (c Config) address() (address, host string, startTLS bool, err error) {
+	if path, ok := strings.CutPrefix(c.URL, "ldapi://"); ok {
+		path, err = url.PathUnescape(path)
+		if err != nil || !strings.HasPrefix(path, "/") {
+			return "", "", false, fmt.Errorf("ldap: %w: url names no socket", account.ErrInvalid)
+		}
+		return (&url.URL{Scheme: "ldapi", Path: path}).String(), "", false, nil
+	}
 	u, err := url.Parse(c.URL)
-	if err != nil {
-		return false, fmt.Errorf("ldap: %w: url cannot be read", account.ErrInvalid)
+	switch {
+	case err != nil || u.Hostname() == "":
+		return "", "", false, fmt.Errorf("ldap: %w: url cannot be read", account.ErrInvalid)
+	case u.Scheme == "ldaps":
+		return c.URL, u.Hostname(), false, nil
+	case u.Scheme != "ldap":
+		return "", "", false, fmt.Errorf("ldap: %w: url must begin with ldaps://, ldap:// or ldapi://", account.ErrInvalid)
 	}
-	switch u.Scheme {
-	case "ldaps", "ldapi":
-		return false, nil
-	case "ldap":
-	default:
-		return false, fmt.Errorf("ldap: %w: url must begin with ldaps://, ldap:// or ldapi://", account.ErrInvalid)
-	}
-	if c.CAFile != "" {
-		return true, nil
-	}
-	return !c.Plain && !thisMachine(u.Hostname()), nil
+	return c.URL, u.Hostname(), c.CAFile != "" || !c.Plain && !thisMachine(u.Hostname()), nil
 }
 
 func thisMachine(host string) bool {

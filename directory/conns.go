@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"net/url"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -22,6 +21,7 @@ import (
 // dialer makes connections as the configuration says.
 type dialer struct {
 	config   Config
+	url      string
 	tls      *tls.Config
 	startTLS bool
 }
@@ -31,12 +31,11 @@ func newDialer(c Config) (*dialer, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	start, err := c.encryption()
+	address, host, start, err := c.address()
 	if err != nil {
 		return nil, err
 	}
-	u, _ := url.Parse(c.URL)
-	t := &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
+	t := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
 	if c.CAFile != "" {
 		pem, err := os.ReadFile(c.CAFile)
 		if err != nil {
@@ -47,7 +46,7 @@ func newDialer(c Config) (*dialer, error) {
 			return nil, fmt.Errorf("ldap: %w: ca_file holds no certificate", account.ErrInvalid)
 		}
 	}
-	return &dialer{config: c, tls: t, startTLS: start}, nil
+	return &dialer{config: c, url: address, tls: t, startTLS: start}, nil
 }
 
 // dial connects and says nothing yet.
@@ -59,7 +58,7 @@ func (d *dialer) dial(ctx context.Context) (*ldap.Conn, error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		nd.Deadline = deadline
 	}
-	c, err := ldap.DialURL(d.config.URL, ldap.DialWithDialer(nd), ldap.DialWithTLSConfig(d.tls))
+	c, err := ldap.DialURL(d.url, ldap.DialWithDialer(nd), ldap.DialWithTLSConfig(d.tls))
 	if err != nil {
 		return nil, err
 	}
