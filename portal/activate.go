@@ -101,21 +101,22 @@ func (s *site) prove(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
 	visit, err := s.Clicks.Look(ctx, ticket)
-	if err != nil {
-		s.fail(w, r, visit.Language, err)
-		return
-	}
 	form := identity{Role: values.Get("role"), Number: values.Get("number")}
 	if visit.Purpose == account.PurposeReset {
 		form.Role = ""
 	}
 	lang := s.languageOf(w, r, visit.Language)
+	// A complete form reaches the domain also when the link cannot help any
+	// more: it is the domain that says so, and records that it did.
 	if problems := s.incomplete(lang, visit.Purpose, form); len(problems) > 0 {
-		if !visit.Opens.IsZero() {
+		switch {
+		case err != nil:
+			s.fail(w, r, visit.Language, err)
+		case !visit.Opens.IsZero():
 			s.closed(w, r, http.StatusForbidden, visit.Language, visit.Opens)
-			return
+		default:
+			s.identify(w, r, visit, form, problems)
 		}
-		s.identify(w, r, visit, form, problems)
 		return
 	}
 	proof, err := s.Clicks.Prove(ctx, ticket, form.Role, digits(form.Number))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 )
 
@@ -37,7 +38,8 @@ func (c *Config) ReadyFor(roles ...string) error {
 		case roleWorker:
 			c.readyDirectory(e, r)
 			e.key("keys.claims_file", c.Keys.ClaimsFile)
-			e.need(c.Keys.MailerPublicFile != "", "keys.mailer_public_file", "is empty", "name the file that setup wrote")
+			_, err := os.ReadFile(string(c.Keys.MailerPublicFile))
+			e.need(err == nil, "keys.mailer_public_file", fmt.Sprintf("cannot be used: %v", err), "matricula setup makes it beside the mailer's key")
 		case rolePortal:
 			c.readyDirectory(e, r)
 			c.readyPortal(e)

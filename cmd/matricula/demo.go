@@ -129,7 +129,7 @@ func demoFolder(keep string) (dir string, remove func(), err error) {
 // demo: embedded servers, test numbers, a clock of its own. The settings are
 // left as a file, so that the other commands reach the running demo.
 func demoSystem(c *cobra.Command, f demoFlags, dir string, at time.Time) (*system, error) {
-	listen, level, web := f.listen, "disabled", "127.0.0.1:8025"
+	listen, level, web := f.listen, "error", "127.0.0.1:8025"
 	if f.once {
 		listen, web = freeAddress(), ""
 	}
@@ -147,7 +147,7 @@ func demoSystem(c *cobra.Command, f demoFlags, dir string, at time.Time) (*syste
 		return nil, err
 	}
 	s := &system{cfg: cfg, log: newLog(cfg.Log, c), clock: &clock{}, mailboxWeb: web}
-	if level == "disabled" {
+	if !f.verbose {
 		s.log = zerolog.Nop()
 	}
 	s.clock.set(at)

@@ -82,16 +82,19 @@ func (summary) set(m map[string]int, pairs ...any) {
 func (p *play) count(ctx context.Context) (summary, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	var got summary
+	var whole *summary // the last one that was counted to its end
 	err := until(ctx, func() (bool, error) {
-		var err error
-		got, err = p.countNow(ctx)
-		return len(got.differences(p.want)) == 0, err
+		got, err := p.countNow(ctx)
+		if err != nil {
+			return false, err
+		}
+		whole = &got
+		return len(got.differences(p.want)) == 0, nil
 	})
-	if ctx.Err() != nil && got.Letters != nil {
-		return got, nil // what is missing is said as a difference
+	if whole != nil {
+		return *whole, nil // what is missing is said as a difference
 	}
-	return got, err
+	return summary{}, err
 }
 
 func (p *play) countNow(ctx context.Context) (summary, error) {

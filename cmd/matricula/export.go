@@ -20,7 +20,7 @@ func exportDeploy(w io.Writer, dir string) error {
 		return err
 	}
 	_, _ = fmt.Fprintln(w, filepath.Join(dir, "matricula.toml"))
-	for _, kit := range []fs.FS{deploy.LDAP, deploy.NATS} {
+	for _, kit := range []fs.FS{deploy.LDAP, deploy.NATS, deploy.Platforms} {
 		err := fs.WalkDir(kit, ".", func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
 				return err

@@ -21,7 +21,7 @@ The servers themselves are set up from the files that ship: deploy/nats for the
 broker and deploy/ldap for the directory. --export DIR writes them out.`
 
 func setupCommand() *cobra.Command {
-	var force, keysOnly bool
+	var force, keysOnly, streamsOnly bool
 	var export string
 	c := &cobra.Command{
 		Use:     "setup",
@@ -37,6 +37,9 @@ func setupCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if streamsOnly {
+				return setupStreams(c, cfg, force)
+			}
 			lines, err := makeKeys(cfg)
 			for _, l := range lines {
 				_, _ = fmt.Fprintln(c.OutOrStdout(), l)
@@ -49,6 +52,8 @@ func setupCommand() *cobra.Command {
 	}
 	c.Flags().BoolVar(&force, "force", false, "narrow streams and regroup lanes although messages may be deleted")
 	c.Flags().BoolVar(&keysOnly, "keys-only", false, "make keys and nothing else")
+	c.Flags().BoolVar(&streamsOnly, "streams-only", false, "make no keys: where they are handed out by somebody else")
+	c.MarkFlagsMutuallyExclusive("keys-only", "streams-only")
 	c.Flags().StringVar(&export, "export", "", "write the configuration files of the servers into this `folder`, and nothing else")
 	_ = c.MarkFlagDirname("export")
 	return c
