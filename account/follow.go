@@ -25,34 +25,26 @@ type step struct {
 
 // follow publishes what follows from a step, all together.
 func (l *Lifecycle) follow(ctx context.Context, m events.Meta, s step) error {
-	var out []events.Event
+	var out effects
 	switch {
 	case s.created:
-		out = append(out, l.fact(m, s.account, events.AuditCreated, s.account.ID+"-created", s.account.Why.Since))
+		out.add(l.fact(m, s.account, events.AuditCreated, s.account.ID+"-created", m.Time))
 	case s.changed:
-		e := m.Causes(events.Audit{
+		out.add(m.Causes(events.Audit{
 			What: events.AuditUpdated, Account: s.account.ID, Actor: actorOf(m.Source), Outcome: "done", Cause: m.ID,
-		}, s.account.ID)
-		out = append(out, e)
+		}, s.account.ID))
 	}
 	if s.created || s.renumbered || s.readdressed || s.again {
-		so, err := l.soLetter(m, s.account)
-		if err != nil {
+		if err := l.soLetter(&out, m, s.account); err != nil {
 			return err
 		}
-		out = append(out, so...)
 	}
 	if s.created || s.changed || s.again {
-		invite, err := l.activationLetter(ctx, m, s.account)
-		if err != nil {
+		if err := l.activationLetter(ctx, &out, m, s.account); err != nil {
 			return err
 		}
-		out = append(out, invite...)
 	}
-	if len(out) == 0 {
-		return nil
-	}
-	return l.Publisher.Publish(ctx, out...)
+	return l.publish(ctx, out)
 }
 
 func (l *Lifecycle) fact(m events.Meta, a Account, what, name string, at time.Time) events.Event {
@@ -63,22 +55,23 @@ func (l *Lifecycle) fact(m events.Meta, a Account, what, name string, at time.Ti
 
 // soLetter mails the temporary number: at once when it is the number in force,
 // once per number, only while it is needed, which is before activation.
-func (l *Lifecycle) soLetter(m events.Meta, a Account) ([]events.Event, error) {
+func (l *Lifecycle) soLetter(out *effects, m events.Meta, a Account) error {
 	n, ok := a.current()
 	if !ok || n.Type != "so" || a.State != Pending || a.Address == "" {
-		return nil, nil
+		return nil
 	}
 	id := letterID(events.LetterSONumber, a.ID, l.Identity.NumberHandle(n.Type, n.Value), a.Address)
 	sealed, err := l.Seal(id, n.Value)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r := l.letter(a, events.LetterSONumber, id)
 	r.SONumber = sealed
 	if o, ok := l.opening(a); ok && o.At.After(l.Now()) {
 		r.Opens = &o.At
 	}
-	return []events.Event{events.Once(id, m.Time, r)}, nil
+	out.add(events.Once(id, m.Time, r))
+	return nil
 }
 
 // letter fills in what every letter has. Protected persons get no more than
@@ -127,37 +120,31 @@ func (l *Lifecycle) opening(a Account) (policy.Opening, bool) {
 // activationLetter sees that the letter with the link goes out: now when it is
 // due, else it waits for its window. It needs a number that proves and an
 // address; without them the account is pending and cannot activate.
-func (l *Lifecycle) activationLetter(ctx context.Context, m events.Meta, a Account) ([]events.Event, error) {
-	if !l.invitable(a) {
-		return nil, nil
-	}
-	if inv, ok := a.invitationFor(PurposeActivate, l.Now()); ok {
-		return l.invited(m, a, inv), nil
-	}
+func (l *Lifecycle) activationLetter(ctx context.Context, out *effects, m events.Meta, a Account) error {
 	o, ok := l.opening(a)
-	if !ok {
-		return nil, nil
+	if !ok || !l.invitable(a) {
+		return nil
 	}
-	due := policy.LetterDue(o, recorded(a), l.Letters.InviteBefore)
-	if !due.After(l.Now()) {
+	inv, invited := a.invitationFor(PurposeActivate, l.Now())
+	if due := policy.LetterDue(o, recorded(a), l.Letters.InviteBefore); !invited && due.After(l.Now()) {
+		out.wait(m, events.WaitingLetter{Account: a.ID, Kind: events.LetterActivation, Group: o.Group}, due)
+		return nil
+	}
+	if !invited {
 		after, err := l.invite(ctx, a.ID)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		inv, ok := after.invitationFor(PurposeActivate, l.Now())
-		if !ok {
-			return nil, nil
+		if inv, invited = after.invitationFor(PurposeActivate, l.Now()); !invited {
+			return nil // it changed meanwhile: whoever changed it sees to it
 		}
-		return l.invited(m, after, inv), nil
+		a = after
 	}
-	return l.plan(ctx, m, a, o.Group, events.LetterActivation, due)
-}
-
-func (l *Lifecycle) plan(ctx context.Context, m events.Meta, a Account, group, kind string, due time.Time) ([]events.Event, error) {
-	if err := l.Waiting.Plan(ctx, group, kind, due); err != nil {
-		return nil, err
+	out.add(l.invited(m, a, inv)...)
+	if remind := o.At.Add(l.Letters.Reminder); l.Letters.Reminder > 0 && o.Group != "" && remind.After(l.Now()) {
+		out.wait(m, events.WaitingLetter{Account: a.ID, Kind: events.LetterReminder, Group: o.Group}, remind)
 	}
-	return []events.Event{m.Causes(events.WaitingLetter{Account: a.ID, Kind: kind, Group: group}, a.ID+"/"+group+"/"+kind)}, nil
+	return nil
 }
 
 // invitable: pending, with a number that proves and an address.
@@ -267,4 +254,31 @@ func (l *Lifecycle) orWait(m events.Meta, err error) error {
 			"nobody announced this person within "+l.Letters.WaitForPerson.String()+": publish the registration, then replay")
 	}
 	return events.Later(l.Now().Add(min(max(waited/4, 5*time.Second), time.Hour)))
+}
+
+// Opens says when an account opens under the windows in force; zero means at
+// once, and ok is false when the person has no role.
+func (l *Lifecycle) Opens(a Account) (at time.Time, ok bool) {
+	if a.OpenUntil.After(l.Now()) {
+		return time.Time{}, true
+	}
+	o, ok := l.opening(a)
+	return o.At, ok
+}
+
+// Lacks names what keeps a pending account from ever being invited: "number",
+// "address" or "role"; "" when nothing does.
+func (l *Lifecycle) Lacks(a Account) string {
+	_, proves := a.current()
+	switch {
+	case a.State != Pending:
+		return ""
+	case len(a.Roles) == 0:
+		return "role"
+	case !proves:
+		return "number"
+	case a.Address == "":
+		return "address"
+	}
+	return ""
 }

@@ -63,11 +63,44 @@ func DefaultLetterRules() LetterRules {
 }
 
 // Waiting holds letters until the instant they wait for. The letters
-// themselves are published as events.WaitingLetter.
+// themselves are published as events.WaitingLetter, before they are planned:
+// in that order a letter is never left without its time.
 type Waiting interface {
 	// Plan says when the letters of one kind in one group are due. It may be
 	// called again, also with another time: the last one counts.
 	Plan(ctx context.Context, group, kind string, due time.Time) error
+}
+
+// effects are what follows from an event: events to publish, and the times of
+// the letters among them that wait.
+type effects struct {
+	events []events.Event
+	due    map[events.WaitingLetter]time.Time
+}
+
+func (e *effects) add(evs ...events.Event) { e.events = append(e.events, evs...) }
+
+func (e *effects) wait(m events.Meta, w events.WaitingLetter, due time.Time) {
+	if e.due == nil {
+		e.due = map[events.WaitingLetter]time.Time{}
+	}
+	e.due[w] = due
+	e.add(m.Causes(w, w.Account+"/"+w.Group+"/"+w.Kind))
+}
+
+func (l *Lifecycle) publish(ctx context.Context, e effects) error {
+	if len(e.events) == 0 {
+		return nil
+	}
+	if err := l.Publisher.Publish(ctx, e.events...); err != nil {
+		return err
+	}
+	for w, due := range e.due {
+		if err := l.Waiting.Plan(ctx, w.Group, w.Kind, due); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // writes is how often a write is tried again after ErrStale. Each round

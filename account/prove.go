@@ -64,4 +64,3 @@ func (a Account) proves(typed string) bool {
 func (a Account) has(role string) bool {
 	return slices.ContainsFunc(a.Roles, func(r Role) bool { return r.Kind == role })
 }
-

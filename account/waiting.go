@@ -20,69 +20,51 @@ func (l *Lifecycle) LetterDue(ctx context.Context, m events.Meta, w events.Waiti
 	if err != nil {
 		return err
 	}
-	var out []events.Event
+	var out effects
 	switch w.Kind {
 	case events.LetterActivation:
-		out, err = l.activationDue(ctx, m, a)
+		err = l.activationLetter(ctx, &out, m, a)
 	case events.LetterReminder:
-		out, err = l.reminderDue(ctx, m, a)
+		l.reminder(&out, m, a)
 	}
-	if err != nil || len(out) == 0 {
+	if err != nil {
 		return err
 	}
-	return l.Publisher.Publish(ctx, out...)
+	return l.publish(ctx, out)
 }
 
-func (l *Lifecycle) activationDue(ctx context.Context, m events.Meta, a Account) ([]events.Event, error) {
-	out, err := l.activationLetter(ctx, m, a)
-	if err != nil || len(out) == 0 || l.Letters.Reminder <= 0 {
-		return out, err
-	}
-	o, ok := l.opening(a)
-	if !ok || o.Group == "" || out[0].Data.EventType() == (events.WaitingLetter{}).EventType() {
-		return out, nil
-	}
-	reminder, err := l.plan(ctx, m, a, o.Group, events.LetterReminder, o.At.Add(l.Letters.Reminder))
-	return append(out, reminder...), err
-}
-
-// reminderDue reminds once, of an invitation that still holds.
-func (l *Lifecycle) reminderDue(ctx context.Context, m events.Meta, a Account) ([]events.Event, error) {
+// reminder reminds once, of an invitation that still holds.
+func (l *Lifecycle) reminder(out *effects, m events.Meta, a Account) {
 	o, ok := l.opening(a)
 	if !ok || !l.invitable(a) {
-		return nil, nil
+		return
 	}
 	if due := o.At.Add(l.Letters.Reminder); due.After(l.Now()) {
-		return l.plan(ctx, m, a, o.Group, events.LetterReminder, due)
+		out.wait(m, events.WaitingLetter{Account: a.ID, Kind: events.LetterReminder, Group: o.Group}, due)
+		return
 	}
 	inv, ok := a.invitationFor(PurposeActivate, l.Now())
 	if !ok {
-		return nil, nil
+		return
 	}
 	id := letterID(events.LetterReminder, inv.ID)
 	r := l.letter(a, events.LetterReminder, id)
 	r.Invitation, r.Purpose, r.Expires = inv.ID, inv.Purpose, &inv.Expires
-	return []events.Event{events.Once(id, inv.Created, r)}, nil
+	out.add(events.Once(id, inv.Created, r))
 }
 
-// Replan moves every group of waiting letters to the instant that the windows
-// in force now give it. groups are the (group, kind) pairs that exist. A group
-// whose window is gone is due at once: its letters then find their new one.
-func (l *Lifecycle) Replan(ctx context.Context, groups [][2]string) error {
-	for _, g := range groups {
-		group, kind := g[0], g[1]
-		due := l.Now()
-		if o, ok := l.Windows.GroupOpening(group); ok {
-			due = policy.LetterDue(o, time.Time{}, l.Letters.InviteBefore)
-			if kind == events.LetterReminder {
-				due = o.At.Add(l.Letters.Reminder)
-			}
-		}
-		if err := l.Waiting.Plan(ctx, group, kind, due); err != nil {
-			return err
-		}
+// Due says when the waiting letters of a group are due under the windows in
+// force now: whoever moves a window moves one time. A group whose window is
+// gone is due at once: each of its letters then finds its new instant.
+func (l *Lifecycle) Due(group, kind string) time.Time {
+	o, ok := l.Windows.GroupOpening(group)
+	switch {
+	case !ok:
+		return l.Now()
+	case kind == events.LetterReminder:
+		return o.At.Add(l.Letters.Reminder)
 	}
-	return nil
+	return policy.LetterDue(o, time.Time{}, l.Letters.InviteBefore)
 }
 
 // InvitationRequested answers a person whose link has expired: the worker

@@ -27,3 +27,9 @@ var Demo embed.FS
 
 // DemoFile is their place in Demo.
 const DemoFile = "examples/events/demo/people.jsonl"
+
+// Platforms holds what starts the roles: systemd units, a compose file and
+// Kubernetes manifests, each under its own folder.
+//
+//go:embed systemd compose k8s
+var Platforms embed.FS
