@@ -39,6 +39,12 @@ func wait() {
 	time.Sleep(1) // waits for a lease to end, which nothing announces
 }
 
+func missing(t *testing.T) {
+	if os.Getenv("REQUIRE") == "" {
+		t.Skip()
+	}
+}
+
 func draw() { check(func(t *rapid.T) { t.Skip() }) }
 `),
 		"bench/go.mod":       file("module usn.no/matricula/bench\n"),
@@ -83,6 +89,8 @@ func TestEachRuleCanFail(t *testing.T) {
 		{"a test does not sleep", "worker/a_test.go", "package worker\n\nimport \"time\"\n\nfunc f() { time.Sleep(1) }\n", "must not sleep"},
 		{"a remark that names no fact does not excuse sleep", "worker/a_test.go", "package worker\n\nimport \"time\"\n\nfunc f() { time.Sleep(1) } // waits for\n", "must not sleep"},
 		{"a test does not skip by itself", "worker/a_test.go", "package worker\n\nimport \"testing\"\n\nfunc f(t *testing.T) { t.Skip() }\n", "must not skip"},
+		{"a func missing that does not ask REQUIRE does not excuse a skip", "worker/a_test.go", "package worker\n\nfunc missing(t *testing.T) { t.Skip() }\n", "must not skip"},
+		{"asking REQUIRE elsewhere does not excuse a skip", "worker/a_test.go", "package worker\n\nvar _ = os.Getenv(\"REQUIRE\")\n\nfunc f(t *testing.T) { t.Skip() }\n", "must not skip"},
 		{"a test does not skip after a drawn value was thrown away", "worker/a_test.go", "package worker\n\nfunc f(t *testing.T) {\n\tg(func(t *rapid.T) {})\n\tt.Skip()\n}\n", "a_test.go:5: a test must not skip"},
 		{"nothing happens in init", "worker/a.go", "package worker\n\nfunc init() {}\n", "init does its work"},
 		{"nothing is left for later", "worker/a.go", "package worker\n\n// TO" + "DO: later\n", "unfinished by its own words"},
