@@ -41,6 +41,8 @@ type invitation struct {
 	old               string // compromised: refused
 	rules             account.Acceptance
 	asked             int
+	lookFault         error // answered instead
+	activateFault     error
 }
 
 const wrongNumbers = 5
@@ -105,6 +107,8 @@ func (l *life) redeem(ticket string) (*invitation, error) {
 	switch {
 	case i == nil:
 		return nil, account.ErrTicket
+	case i.lookFault != nil:
+		return i, i.lookFault
 	case i.spent:
 		return nil, account.ErrSpent
 	case i.suspended != nil:
@@ -203,6 +207,9 @@ func (l *life) Activate(ctx context.Context, c account.Choice) (account.Receipt,
 	i, err := l.proved(c.Proof)
 	if err == nil {
 		err = l.open(i)
+	}
+	if err == nil {
+		err = i.activateFault
 	}
 	if err != nil {
 		return account.Receipt{}, err

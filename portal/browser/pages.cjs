@@ -1,0 +1,90 @@
+// The pages of the portal, each with the steps that lead to it. A ticket is
+// named after its page and language; the test that starts us has prepared it.
+"use strict";
+
+const password = "Blue-kettle-sings";
+
+async function link(c, name) { await c.page.goto(c.base + "/a/" + c.ticket(name)); }
+
+async function identify(c, name, role, number) {
+  await link(c, name);
+  if (role) await c.page.check(`input[value=${role}]`);
+  await c.page.fill("#number", number || "17912099997");
+  await c.submit();
+}
+
+async function choose(c, name, role, text, accept) {
+  await identify(c, name, role);
+  if (accept) await c.page.check("#accept");
+  await c.page.fill("#password", text);
+  await c.submit();
+}
+
+// post sends a form that no page of ours has.
+async function post(c, action, fields) {
+  const arrived = c.page.waitForNavigation();
+  await c.page.evaluate(([action, fields]) => {
+    const form = document.createElement("form");
+    form.method = "post";
+    form.action = action;
+    for (const [name, value] of fields) {
+      const input = document.createElement("input");
+      input.type = "hidden";
+      input.name = name;
+      input.value = value;
+      form.append(input);
+    }
+    document.body.append(form);
+    form.submit();
+  }, [action, fields]);
+  await arrived;
+}
+
+const open = (path) => async (c) => { await c.page.goto(c.base + path + "?lang=" + c.lang); };
+
+// name: [status, steps]
+module.exports = {
+  start: [200, open("/")],
+  help: [200, open("/help")],
+  rules: [200, open("/rules")],
+  privacy: [200, open("/privacy")],
+  accessibility: [200, open("/accessibility")],
+  "no-link": [200, open("/activate")],
+  "not-found": [404, open("/nowhere")],
+  "bad-link": [404, open("/a/cut")],
+  "too-many": [429, async (c) => {
+    await c.page.goto(c.limited + "/?lang=" + c.lang);
+    await c.page.goto(c.limited + "/?lang=" + c.lang);
+  }],
+  "wrong-method": [405, async (c) => { await open("/help")(c); await post(c, "/help", []); }],
+  "bad-request": [400, async (c) => { await link(c, "identify"); await post(c, "/activate", [["number", "1"], ["number", "2"]]); }],
+  "too-large": [413, async (c) => { await link(c, "identify"); await post(c, "/activate", [["number", "1".repeat(20000)]]); }],
+  "link-gone": [403, async (c) => { await open("/help")(c); await post(c, "/activate", [["number", "1"]]); }],
+  "proof-gone": [403, async (c) => { await link(c, "identify"); await post(c, "/activate/password", [["password", "x"]]); }],
+  identify: [200, async (c) => { await link(c, "identify"); await c.page.click("summary"); }],
+  "identify-empty": [422, async (c) => { await link(c, "identify"); await c.submit(); }],
+  "identify-wrong": [422, async (c) => { await identify(c, "identify-wrong", "student", "05840399895"); }],
+  "identify-role": [422, async (c) => { await identify(c, "identify", "employee"); }],
+  closed: [200, async (c) => { await link(c, "closed"); }],
+  spent: [410, async (c) => { await link(c, "spent"); }],
+  expired: [410, async (c) => { await link(c, "expired"); }],
+  asked: [200, async (c) => { await link(c, "expired"); await c.submit(); }],
+  frozen: [403, async (c) => { await link(c, "frozen"); }],
+  suspended: [403, async (c) => { await link(c, "suspended"); }],
+  broken: [500, async (c) => { await link(c, "broken"); }],
+  down: [503, async (c) => { await link(c, "down"); }],
+  busy: [503, async (c) => { await choose(c, "busy", "student", password, true); }],
+  password: [200, async (c) => { await identify(c, "password", "student"); }],
+  "password-live": [200, async (c) => {
+    await identify(c, "password", "student");
+    await c.page.fill("#password", "kari 1234");
+    await c.page.click("#show");
+    await c.page.waitForFunction(() => document.getElementById("live").textContent !== "");
+  }],
+  "password-failed": [422, async (c) => { await choose(c, "password", "student", "nordmannnnn", false); }],
+  "reset-identify": [200, async (c) => { await link(c, "reset-identify"); }],
+  "reset-password": [200, async (c) => { await identify(c, "reset-identify"); }],
+  "reset-done": [200, async (c) => { await choose(c, "reset-done", "", password, true); }],
+  done: [200, async (c) => { await choose(c, "done", "student", password, true); }],
+  "spent-now": [410, async (c) => { await choose(c, "spent-now", "student", password, true); }],
+};

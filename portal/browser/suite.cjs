@@ -1,0 +1,123 @@
+// Drives the portal in Chromium. Reads one JSON object from standard input,
+// writes one JSON object per finding to standard output:
+// {"name": "…", "ok": true|false, "detail": "…"}.
+"use strict";
+
+const fs = require("node:fs");
+const path = require("node:path");
+const { chromium } = require("playwright-core");
+const axe = require("axe-core");
+const pages = require("./pages.cjs");
+const journeys = require("./journeys.cjs");
+
+const given = JSON.parse(fs.readFileSync(0, "utf8"));
+const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+// In short, every page is seen in one language, narrow and dark, wide and light.
+const views = given.full ? [[320, "light"], [320, "dark"], [1280, "light"], [1280, "dark"]] : [[320, "dark"], [1280, "light"]];
+
+function report(name, ok, detail) {
+  process.stdout.write(JSON.stringify({ name, ok: Boolean(ok), detail: detail || "" }) + "\n");
+}
+
+// visit makes a browser of its own for one page: cookies, console, requests.
+async function visit(browser, lang, options) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: lang, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(20000);
+  const c = { page, context, lang, base: given.base, limited: given.limited, faults: [], status: 0, origins: [] };
+  c.ticket = (name) => given.tickets[name + "-" + lang];
+  c.submit = async () => {
+    const arrived = page.waitForNavigation();
+    await page.click("main button[type=submit]");
+    await arrived;
+  };
+  page.on("console", (m) => { if (m.type() === "error" && !/status of \d+/.test(m.text())) c.faults.push(m.text()); });
+  page.on("pageerror", (e) => c.faults.push(String(e)));
+  page.on("request", (r) => { if (!r.url().startsWith(given.base) && !r.url().startsWith(given.limited) && !r.url().startsWith("data:")) c.faults.push("asks " + r.url()); });
+  page.on("response", (r) => { if (r.request().isNavigationRequest()) c.status = r.status(); });
+  return c;
+}
+
+async function check(page) {
+  return page.evaluate((tags) => axe.run(document, { runOnly: tags, resultTypes: ["violations"] }), tags);
+}
+
+function told(result) {
+  return result.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.target.join(" ")).join(", ")).join("; ");
+}
+
+const wide = (page) => page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
+
+// look holds one page against axe in both schemes and widths.
+async function look(browser, name, lang) {
+  const [status, steps] = pages[name];
+  const c = await visit(browser, lang);
+  const what = name + "/" + lang;
+  try {
+    await steps(c);
+    report(what + "/status", c.status === status, `${c.status}, not ${status}`);
+    report(what + "/lang", (await c.page.getAttribute("html", "lang")) === lang, "another language");
+    if (status === 422) {
+      report(what + "/focus", (await c.page.evaluate(() => document.activeElement.id)) === "problems", "the summary has no focus");
+    }
+    await c.page.evaluate(axe.source);
+    for (const [width, colorScheme] of views) {
+      await c.page.setViewportSize({ width, height: 900 });
+      await c.page.emulateMedia({ colorScheme });
+      const at = `${what}/${colorScheme}/${width}`;
+      const result = await check(c.page);
+      report(at + "/axe", result.violations.length === 0, told(result));
+      report(at + "/reflow", !(await wide(c.page)), "scrolls sideways");
+      if (given.screenshots) {
+        await c.page.screenshot({ path: path.join(given.screenshots, `${name}-${lang}-${colorScheme}-${width}.png`), fullPage: true });
+      }
+    }
+    report(what + "/quiet", c.faults.length === 0, c.faults.join("; "));
+  } catch (error) {
+    report(what, false, String(error));
+  } finally {
+    await c.context.close();
+  }
+}
+
+// control proves that the checks see what is wrong.
+async function control(browser) {
+  const c = await visit(browser, "en");
+  await c.page.goto(c.base + "/a/" + c.ticket("identify"));
+  await c.page.evaluate(axe.source);
+  await c.page.setViewportSize({ width: 320, height: 900 });
+  await c.page.evaluate(() => {
+    document.querySelector("label[for=number]").remove();
+    document.documentElement.removeAttribute("lang");
+    document.querySelector("h1").style.color = "#bbb";
+    document.querySelector(".m-form").style.width = "500px";
+  });
+  const found = (await check(c.page)).violations.map((v) => v.id);
+  for (const id of ["label", "html-has-lang", "color-contrast"]) report("control/" + id, found.includes(id), "axe found only " + found);
+  report("control/reflow", await wide(c.page), "a wide page is not noticed");
+  await c.context.close();
+}
+
+async function main() {
+  const browser = await chromium.launch({ executablePath: given.chromium, args: ["--no-sandbox", "--disable-gpu", "--disable-quic",
+    "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
+  try {
+    await control(browser);
+    for (const [name, journey] of Object.entries(journeys)) {
+      try {
+        await journey({ report: (what, ok, detail) => report("journey/" + name + "/" + what, ok, detail), visit: (lang, options) => visit(browser, lang, options), given });
+      } catch (error) {
+        report("journey/" + name, false, String(error));
+      }
+    }
+    const names = Object.keys(pages);
+    await Promise.all(given.languages.map(async (lang, i) => {
+      for (const name of names.filter((_, n) => given.full || n % given.languages.length === i)) await look(browser, name, lang);
+    }));
+    report("end", true, names.length + " pages");
+  } finally {
+    await browser.close();
+  }
+}
+
+main().catch((error) => { report("suite", false, String(error.stack || error)); process.exit(1); });
