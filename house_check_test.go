@@ -95,6 +95,7 @@ func TestEachRuleCanFail(t *testing.T) {
 		{"nothing happens in init", "worker/a.go", "package worker\n\nfunc init() {}\n", "init does its work"},
 		{"nothing is left for later", "worker/a.go", "package worker\n\n// TO" + "DO: later\n", "unfinished by its own words"},
 		{"a dependency has its reason", "README.md", "github.com/rs/zerolog is named, and not in the table\n", "does not say why github.com/rs/zerolog"},
+		{"README names what is there", "README.md", "| `github.com/rs/zerolog` |\n\n`account/life.go` and `account/account.go`\n", "names account/life.go, which is not there"},
 		{"there is a changelog", "CHANGELOG.md", "", "is missing or empty"},
 		{"there is a licence", "LICENSE", "", "is missing or empty"},
 	}
