@@ -7,11 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 )
 
 // Build makes an index file from a corpus of SHA-1 sums, streaming: it needs
@@ -130,33 +127,19 @@ func (w *writer) fileLine(raw []byte) error {
 
 // readFolder reads a folder of range files, one a prefix, in order.
 func (w *writer) readFolder(ctx context.Context) error {
-	name, err := rangeNames(w.build.From)
+	folder, err := listFolder(w.build.From)
 	if err != nil {
 		return err
 	}
-	var keys []uint64
+	if first, n := folder.missing(); n > 0 && !w.build.Partial {
+		return fmt.Errorf("%s is missing, and %d more: load them, then start again", first, n-1)
+	}
 	for int(w.Done) < prefixes {
-		path := filepath.Join(w.build.From, name(uint32(w.Done)))
-		b, err := os.ReadFile(path)
-		switch {
-		case errors.Is(err, fs.ErrNotExist) && w.build.Partial:
-		case errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("%s is missing: load it, then start again", path)
-		case err != nil:
-			return err
-		default:
-			before := w.Lines
-			if keys, err = w.rangeKeys(keys[:0], b); err != nil {
-				w.Lines = before
-				return fmt.Errorf("%s %w", path, err)
-			}
-		}
-		for _, k := range keys {
-			if err := w.add(k); err != nil {
+		if folder.has[w.Done] {
+			if err := w.readRange(folder.path(int(w.Done))); err != nil {
 				return err
 			}
 		}
-		keys = keys[:0]
 		w.Done++
 		if w.Lines-w.saved >= w.every || w.Done%(1<<18) == 0 {
 			if err := w.checkpoint(); err != nil {
@@ -170,18 +153,23 @@ func (w *writer) readFolder(ctx context.Context) error {
 	return nil
 }
 
-// rangeKeys reads the file of the prefix w.Done. Padding may stand anywhere, so
-// the file need not be in order.
-func (w *writer) rangeKeys(keys []uint64, b []byte) ([]uint64, error) {
-	seen := false
+// readRange reads the file of the prefix w.Done, whole or not at all. Padding
+// may stand anywhere, so the file need not be in order.
+func (w *writer) readRange(path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var keys []uint64
+	lines, seen := w.Lines, false
 	for n := 1; len(b) > 0; n++ {
 		raw, rest, _ := bytes.Cut(b, []byte{'\n'})
 		b = rest
 		l, err := parseLine(raw, 35)
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", n, err)
+			return fmt.Errorf("%s line %d: %w", path, n, err)
 		}
-		w.Lines++
+		lines++
 		seen = seen || l.count > 0
 		if l.count > 0 && l.count >= uint64(w.MinCount) {
 			keys = append(keys, uint64(w.Done)<<32|value(l.digits[:8]))
@@ -190,44 +178,12 @@ func (w *writer) rangeKeys(keys []uint64, b []byte) ([]uint64, error) {
 	if seen {
 		w.see(uint64(w.Done) << 32)
 	}
+	w.Lines = lines
 	slices.Sort(keys)
-	return keys, nil
-}
-
-// rangeNames answers how the files of a folder are called, by the first one it
-// finds: upper or lower case, with or without an ending.
-func rangeNames(folder string) (func(prefix uint32) string, error) {
-	d, err := os.Open(folder)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = d.Close() }() // only read
-	format := ""
-	for format == "" {
-		names, err := d.Readdirnames(256)
-		if err != nil {
-			return nil, fmt.Errorf("%s holds no range file (0A1B2.txt)", folder)
-		}
-		for _, n := range names {
-			stem, ending, dotted := strings.Cut(n, ".")
-			if len(stem) != 5 || strings.Trim(strings.ToUpper(stem), "0123456789ABCDEF") != "" {
-				continue
-			}
-			letters := strings.Trim(stem, "0123456789")
-			if letters == "" && format != "" {
-				continue // digits only do not tell the case
-			}
-			format = "%05X"
-			if letters != "" && letters == strings.ToLower(letters) {
-				format = "%05x"
-			}
-			if dotted {
-				format += "." + strings.ReplaceAll(ending, "%", "%%")
-			}
-			if letters != "" {
-				break
-			}
+	for _, k := range keys {
+		if err := w.add(k); err != nil {
+			return err
 		}
 	}
-	return func(prefix uint32) string { return fmt.Sprintf(format, prefix) }, nil
+	return nil
 }
