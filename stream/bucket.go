@@ -42,11 +42,10 @@ func get(ctx context.Context, nc *nats.Conn, stream string, which map[string]any
 	if err != nil {
 		return stored{}, err
 	}
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, 5*time.Second)
-		defer cancel()
-	}
+	// A request that a broker took with it when it ended is never answered: the
+	// caller's whole time would go by.
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
 	m, err := nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, body)
 	if err != nil {
 		return stored{}, broken("read "+stream, err)
