@@ -158,6 +158,9 @@ func TestPagesShowTheLetterAndLetItDoNothing(t *testing.T) {
 	if i, j := strings.Index(body, "ola@example.org"), strings.Index(body, "kari@example.org"); i < 0 || j < i {
 		t.Error("the list does not show the newest first")
 	}
+	if _, follow := get(t, b.URL()+"/?follow=1"); strings.Contains(body, "http-equiv") || !strings.Contains(follow, "http-equiv=\"refresh\"") {
+		t.Error("the list does not look again by itself when asked to, or does without")
+	}
 	policy := r.Header.Get("Content-Security-Policy")
 	if !strings.HasPrefix(policy, "default-src 'none';") || strings.Contains(policy, "script-src") {
 		t.Errorf("the policy is %q", policy)

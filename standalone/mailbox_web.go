@@ -67,13 +67,15 @@ func page(w http.ResponseWriter, t *template.Template, name string, data any) {
 }
 
 type listPage struct {
-	To    string
-	Total int
-	Mails []Message // newest first
+	To     string
+	Follow bool // looks again by itself: only when asked to, because it moves the reader
+	Total  int
+	Mails  []Message // newest first
 }
 
 func (b *Mailbox) showList(w http.ResponseWriter, r *http.Request, t *template.Template) {
-	p := listPage{To: r.URL.Query().Get("to"), Mails: b.Messages()}
+	q := r.URL.Query()
+	p := listPage{To: q.Get("to"), Follow: q.Get("follow") != "", Mails: b.Messages()}
 	p.Total = len(p.Mails)
 	p.Mails = slices.DeleteFunc(p.Mails, func(m Message) bool { return !strings.Contains(m.To, p.To) })
 	slices.Reverse(p.Mails)
