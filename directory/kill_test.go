@@ -3,6 +3,7 @@ package directory_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -61,6 +62,7 @@ func TestAcknowledgedWritesSurviveAKill(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
+	back(t, d)
 	for id, want := range l.done {
 		got, err := d.Find(t.Context(), account.Key{Kind: account.ByID, Value: id})
 		if err != nil {
@@ -72,6 +74,18 @@ func TestAcknowledgedWritesSurviveAKill(t *testing.T) {
 		}
 	}
 	t.Logf("%d acknowledged accounts over %d kills", len(l.done), kills)
+}
+
+// back waits until d has found its server again.
+func back(t *testing.T, d *directory.Directory) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for err := d.Ping(t.Context()); err != nil; err = d.Ping(t.Context()) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the directory is back and not found: %v", err)
+		}
+		runtime.Gosched()
+	}
 }
 
 // write creates one account and updates it, through whatever outage.
