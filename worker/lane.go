@@ -30,7 +30,7 @@ func newLane(w *Worker, c jetstream.Consumer, number int) *lane {
 
 // run reads until soft ends. hard ends when the grace period is over.
 func (l *lane) run(soft, hard context.Context) {
-	defer l.pull.leave()
+	defer l.pull.close()
 	for failed := 0; soft.Err() == nil; {
 		m, err := l.pull.next(soft)
 		switch {

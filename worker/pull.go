@@ -32,10 +32,11 @@ type puller struct {
 	sub     *nats.Subscription
 	count   int    // of requests, to tell a late answer from this one's
 	alive   func() // called when the broker says that a request stands
+	back    chan nats.Status
 }
 
 func newPuller(nc *nats.Conn, stream, consumer string, alive func()) *puller {
-	return &puller{conn: nc, alive: alive, subject: "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + consumer}
+	return &puller{conn: nc, alive: alive, back: nc.StatusChanged(nats.CONNECTED), subject: "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + consumer}
 }
 
 // next waits for a message. Once ctx has ended none is begun: one that comes
@@ -54,6 +55,9 @@ func (p *puller) next(ctx context.Context) (*message, error) {
 		case <-silence.C:
 			p.leave()
 			return nil, fmt.Errorf("broker is silent: %w", nats.ErrTimeout)
+		case <-p.back: // reconnected: the broker may not know the request any more
+			p.leave()
+			return nil, errNothing
 		case m := <-p.replies:
 			if strings.HasPrefix(m.Reply, "$JS.ACK.") {
 				if ctx.Err() != nil {
@@ -96,6 +100,12 @@ func (p *puller) ask() error {
 
 func (p *puller) mine(m *nats.Msg) bool {
 	return m.Subject == p.inbox+"."+strconv.Itoa(p.count)
+}
+
+// close ends the puller.
+func (p *puller) close() {
+	p.leave()
+	p.conn.RemoveStatusListener(p.back)
 }
 
 // leave takes the request back: the server forgets it with the subscription.
