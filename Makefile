@@ -17,7 +17,7 @@ test: ## run every test with the race detector; REQUIRE=slapd,nats,chromium make
 	@go run ./testkit/summary -race -timeout 10m $(PKG)
 
 build: ## build bin/matricula
-	@go build -trimpath -o bin/matricula ./cmd/matricula
+	@go build -o bin/matricula ./cmd/matricula
 
 lint: ## look for mistakes without running anything
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'not formatted:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
