@@ -32,7 +32,7 @@ func (s *system) newPortal(ctx context.Context) (*portalRole, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.refuseDrift(ctx, js, stream.Intake, stream.Audit); err != nil {
+	if err := s.refuseDrift(ctx, js, stream.Audit, "KV_"+stream.BucketLimits); err != nil {
 		return nil, err
 	}
 	p, err := s.people(ctx, rolePortal, js)

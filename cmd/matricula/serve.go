@@ -72,6 +72,9 @@ func serve(c *cobra.Command, cfg Config, roles []string) error {
 	s.log.Info().Strs("roles", roles).Str("version", thisVersion().Version).Msg("ready")
 	err = r.run(c.Context())
 	s.log.Info().Msg("ended")
+	if c.Context().Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // told to end while it was still starting
+	}
 	return err
 }
 

@@ -101,24 +101,9 @@ func (s *system) connect(role string) (jetstream.JetStream, error) {
 	if s.broker != nil {
 		o.URL, o.More = s.brokerURL, s.broker
 	} else {
-		login := s.cfg.NATS.For(role)
-		o.URL, o.CredsFile, o.InboxPrefix = s.cfg.NATS.URL, login.CredsFile.Path, login.InboxPrefix
-		if login.NKeyFile.Path != "" {
-			key, err := nats.NkeyOptionFromSeed(login.NKeyFile.Path)
-			if err != nil {
-				return nil, fmt.Errorf("nats.%s.nkey_file: %w", role, err)
-			}
-			o.More = append(o.More, key)
-		}
-		if login.User != "" {
-			password, err := login.PasswordFile.Text()
-			if err != nil {
-				return nil, fmt.Errorf("nats.%s.password_file: %w", role, err)
-			}
-			o.More = append(o.More, nats.UserInfo(login.User, password))
-		}
-		if s.cfg.NATS.CAFile != "" {
-			o.More = append(o.More, nats.RootCAs(string(s.cfg.NATS.CAFile)))
+		o.URL = s.cfg.NATS.URL
+		if err := s.login(&o, role); err != nil {
+			return nil, err
 		}
 	}
 	nc, err := stream.Connect(o)
@@ -127,6 +112,30 @@ func (s *system) connect(role string) (jetstream.JetStream, error) {
 	}
 	s.onClose(nc.Close)
 	return stream.JetStream(nc)
+}
+
+// login adds how a role proves to the broker who it is.
+func (s *system) login(o *stream.Options, role string) error {
+	login := s.cfg.NATS.For(role)
+	o.CredsFile, o.InboxPrefix = login.CredsFile.Path, login.InboxPrefix
+	if login.NKeyFile.Path != "" {
+		key, err := nats.NkeyOptionFromSeed(login.NKeyFile.Path)
+		if err != nil {
+			return fmt.Errorf("nats.%s.nkey_file: %w", role, err)
+		}
+		o.More = append(o.More, key)
+	}
+	if login.User != "" {
+		password, err := login.PasswordFile.Text()
+		if err != nil {
+			return fmt.Errorf("nats.%s.password_file: %w", role, err)
+		}
+		o.More = append(o.More, nats.UserInfo(login.User, password))
+	}
+	if s.cfg.NATS.CAFile != "" {
+		o.More = append(o.More, nats.RootCAs(string(s.cfg.NATS.CAFile)))
+	}
+	return nil
 }
 
 // publisher commits a role's events; it is drained before its connection
