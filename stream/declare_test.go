@@ -17,10 +17,10 @@ func TestDeclaringAgainChangesNothing(t *testing.T) {
 	t.Parallel()
 	_, js, _ := declared(t)
 	for range 2 {
-		if drift, err := Drift(context10(t), js, testSettings()); err != nil || len(drift) > 0 {
+		if drift, err := Drift(patience(t), js, testSettings()); err != nil || len(drift) > 0 {
 			t.Fatalf("drift after declaring: %q, %v", drift, err)
 		}
-		if err := Declare(context10(t), js, testSettings(), false); err != nil {
+		if err := Declare(patience(t), js, testSettings(), false); err != nil {
 			t.Fatalf("declaring again: %v", err)
 		}
 	}
@@ -29,7 +29,7 @@ func TestDeclaringAgainChangesNothing(t *testing.T) {
 func TestDriftNamesWhatDiffers(t *testing.T) {
 	t.Parallel()
 	_, js, _ := declared(t)
-	ctx := context10(t)
+	ctx := patience(t)
 	for stream, change := range map[string]func(*jetstream.StreamConfig){
 		Intake:      func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour; c.SubjectTransform = nil },
 		Audit:       func(c *jetstream.StreamConfig) { c.DiscardNewPerSubject = false },
@@ -78,19 +78,19 @@ func TestStreamThatHoldsMessagesIsNotNarrowedWithoutForce(t *testing.T) {
 	_, js, p := declared(t)
 	s := testSettings()
 	s.AuditAge = 24 * time.Hour
-	if err := Declare(context10(t), js, s, false); err != nil {
+	if err := Declare(patience(t), js, s, false); err != nil {
 		t.Fatalf("narrowing an empty stream: %v", err)
 	}
 	publish(t, p, fact("f"))
 	s.AuditAge = time.Hour
-	err := Declare(context10(t), js, s, false)
+	err := Declare(patience(t), js, s, false)
 	if err == nil || !strings.Contains(err.Error(), "age from 24h0m0s to 1h0m0s") {
 		t.Fatalf("narrowing a stream that holds a message was answered with %v", err)
 	}
-	if drift, _ := Drift(context10(t), js, s, Audit); len(drift) != 1 {
+	if drift, _ := Drift(patience(t), js, s, Audit); len(drift) != 1 {
 		t.Errorf("the refused change left %q", drift)
 	}
-	if err := Declare(context10(t), js, s, true); err != nil {
+	if err := Declare(patience(t), js, s, true); err != nil {
 		t.Errorf("narrowing by force: %v", err)
 	}
 }
@@ -99,7 +99,7 @@ func TestNothingIsAcknowledgedWithoutAPartition(t *testing.T) {
 	t.Parallel()
 	b, js, _ := declared(t)
 	nc, _ := b.connect()
-	ctx := context10(t)
+	ctx := patience(t)
 	for _, area := range []string{"hr", "admissions", "it", "portal"} {
 		for i := range 8 {
 			subject := fmt.Sprintf("%s.entity.what.%d", area, i)
@@ -135,7 +135,7 @@ func take(t *testing.T, c jetstream.Consumer) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	if err := m.DoubleAck(context10(t)); err != nil {
+	if err := m.DoubleAck(patience(t)); err != nil {
 		t.Fatalf("ack: %v", err)
 	}
 	return m.Subject(), true
@@ -144,7 +144,7 @@ func take(t *testing.T, c jetstream.Consumer) (string, bool) {
 func TestRegroupingLanesSkipsNothingAndKeepsOrder(t *testing.T) {
 	t.Parallel()
 	_, js, _ := declared(t)
-	ctx := context10(t)
+	ctx := patience(t)
 	const persons, each = 20, 5
 	for i := range each {
 		for p := range persons {
@@ -224,7 +224,7 @@ func TestRegroupingLanesSkipsNothingAndKeepsOrder(t *testing.T) {
 func TestInterruptedRegroupingIsFinishedNextTime(t *testing.T) {
 	t.Parallel()
 	_, js, _ := declared(t)
-	ctx := context10(t)
+	ctx := patience(t)
 	s := testSettings()
 	s.Lanes = 3
 	// as far as it came: the new lanes are there and paused, one old one is gone
@@ -249,24 +249,24 @@ func TestInterruptedRegroupingIsFinishedNextTime(t *testing.T) {
 
 func TestThreeReplicasAreDeclaredOrRefused(t *testing.T) {
 	t.Parallel()
-	b := newBroker(t)
+	b := newBroker(t, false)
 	_, js := b.connect()
 	s := testSettings()
 	s.Replicas = 3
-	if err := Declare(context10(t), js, s, false); err == nil {
+	if err := Declare(patience(t), js, s, false); err == nil {
 		t.Error("three replicas were declared on a server that stands alone")
 	}
 	s.Replicas = 2
-	if err := Declare(context10(t), js, s, false); err == nil || !strings.Contains(err.Error(), "replicas must be") {
+	if err := Declare(patience(t), js, s, false); err == nil || !strings.Contains(err.Error(), "replicas must be") {
 		t.Errorf("two replicas were answered with %v", err)
 	}
 }
 
 func TestVerifyFindsAGapAndSyncIsAskedFor(t *testing.T) {
 	t.Parallel()
-	b := newBroker(t, func(o *server.Options) { o.HTTPHost, o.HTTPPort = "127.0.0.1", -1 })
+	b := newBroker(t, true, func(o *server.Options) { o.HTTPHost, o.HTTPPort = "127.0.0.1", -1 })
 	_, js := b.connect()
-	ctx := context10(t)
+	ctx := patience(t)
 	if err := Declare(ctx, js, testSettings(), false); err != nil {
 		t.Fatal(err)
 	}

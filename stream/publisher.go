@@ -120,6 +120,9 @@ func (e *effect) wait(what string) error {
 		}
 	default:
 	}
+	if last := e.last.Load(); last != nil {
+		what = fmt.Sprintf("%s: last attempt: %v", what, *last)
+	}
 	return events.Unavailable(fmt.Errorf("%s: outcome unknown: %w", what, e.ctx.Err()))
 }
 

@@ -16,17 +16,18 @@ import (
 // broker is an embedded server that listens nowhere, and can be restarted over
 // the same store while clients stay.
 type broker struct {
-	t   testing.TB
-	dir string
+	t    testing.TB
+	dir  string
+	sync bool
 
 	mu   sync.Mutex
 	s    *server.Server
 	more func(*server.Options)
 }
 
-func newBroker(t testing.TB, more ...func(*server.Options)) *broker {
+func newBroker(t testing.TB, sync bool, more ...func(*server.Options)) *broker {
 	t.Helper()
-	b := &broker{t: t, dir: t.TempDir()}
+	b := &broker{t: t, dir: t.TempDir(), sync: sync}
 	if len(more) > 0 {
 		b.more = more[0]
 	}
@@ -38,7 +39,7 @@ func newBroker(t testing.TB, more ...func(*server.Options)) *broker {
 func (b *broker) start() {
 	b.t.Helper()
 	o := &server.Options{
-		ServerName: "test", DontListen: true, NoSigs: true, NoLog: true, JetStream: true, StoreDir: b.dir, SyncAlways: true,
+		ServerName: "test", DontListen: true, NoSigs: true, NoLog: true, JetStream: true, StoreDir: b.dir, SyncAlways: b.sync,
 		JetStreamMaxMemory: 64 << 20, JetStreamMaxStore: 4 << 30,
 	}
 	if b.more != nil {
@@ -81,8 +82,11 @@ func (b *broker) InProcessConn() (net.Conn, error) {
 
 func (b *broker) connect(more ...nats.Option) (*nats.Conn, jetstream.JetStream) {
 	b.t.Helper()
-	opts := append([]nats.Option{nats.InProcessServer(b), nats.ReconnectWait(10 * time.Millisecond), nats.ReconnectJitter(0, 0)}, more...)
-	nc, err := Connect(Options{Name: "test", More: opts})
+	opts := []nats.Option{
+		nats.InProcessServer(b), nats.ReconnectWait(10 * time.Millisecond), nats.ReconnectJitter(0, 0),
+		nats.Timeout(300 * time.Millisecond), // an attempt may reach a server that is just going down
+	}
+	nc, err := Connect(Options{Name: "test", More: append(opts, more...)})
 	if err != nil {
 		b.t.Fatalf("connect: %v", err)
 	}
@@ -94,8 +98,8 @@ func (b *broker) connect(more ...nats.Option) (*nats.Conn, jetstream.JetStream) 
 	return nc, js
 }
 
-func context10(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+func patience(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -107,12 +111,22 @@ func testSettings() Settings {
 	return s
 }
 
-// declared is a broker with everything on it.
+// declared is a broker with everything on it. It syncs when it likes, which is
+// quicker; what is to survive something is tested on a durable one.
 func declared(t testing.TB) (*broker, jetstream.JetStream, *Publisher) {
 	t.Helper()
-	b := newBroker(t)
+	return declaredOn(t, newBroker(t, false))
+}
+
+func declaredDurable(t testing.TB) (*broker, jetstream.JetStream, *Publisher) {
+	t.Helper()
+	return declaredOn(t, newBroker(t, true))
+}
+
+func declaredOn(t testing.TB, b *broker) (*broker, jetstream.JetStream, *Publisher) {
+	t.Helper()
 	_, js := b.connect()
-	if err := Declare(context10(t), js, testSettings(), false); err != nil {
+	if err := Declare(patience(t), js, testSettings(), false); err != nil {
 		t.Fatalf("declare: %v", err)
 	}
 	p := NewPublisher(js)
@@ -127,9 +141,9 @@ func declared(t testing.TB) (*broker, jetstream.JetStream, *Publisher) {
 // eventually polls until ok, and fails with what is still wrong.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !ok(); {
+	for deadline := time.Now().Add(30 * time.Second); !ok(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("after 15s still not: %s", what)
+			t.Fatalf("after 30s still not: %s", what)
 		}
 		<-time.After(5 * time.Millisecond)
 	}
@@ -137,7 +151,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 
 func messages(t testing.TB, js jetstream.JetStream, stream string) uint64 {
 	t.Helper()
-	st, err := js.Stream(context10(t), stream)
+	st, err := js.Stream(patience(t), stream)
 	if err != nil {
 		t.Fatalf("stream %s: %v", stream, err)
 	}
