@@ -47,6 +47,18 @@ func TestAcknowledgementsCannotBeSentToOthers(t *testing.T) {
 			t.Fatalf("%s cannot publish its own event: %v", role, err)
 		}
 	}
+	auditor := b.Connect("auditor", quiet) // what it asks is answered, too
+	for _, target := range targets {
+		if err := auditor.PublishRequest("$JS.API.STREAM.INFO.AUDIT", target, nil); err != nil {
+			t.Fatal(err)
+		}
+		push := fmt.Sprintf(`{"stream_name":"AUDIT","config":{"name":"x","filter_subject":"audit.>","deliver_subject":%q,"ack_policy":"none","deliver_policy":"all"}}`, target)
+		_, _ = auditor.Request("$JS.API.CONSUMER.CREATE.AUDIT.x.audit.>", []byte(push), time.Second)
+		_, _ = auditor.Request("$JS.API.CONSUMER.DELETE.AUDIT.x", nil, time.Second)
+	}
+	if _, err := auditor.Request("$JS.API.STREAM.INFO.AUDIT", nil, 5*time.Second); err != nil {
+		t.Fatalf("auditor cannot ask: %v", err)
+	}
 	intake, err := b.JetStream("operator").Stream(t.Context(), "INTAKE")
 	if err != nil {
 		t.Fatal(err)
