@@ -20,9 +20,9 @@ const (
 type Key struct{ Kind, Value string }
 
 // Directory keeps accounts. Every write is a compare-and-set on Revision; the
-// server refuses, nobody checks first. An implementation re-reads after an
-// answer it cannot know (a cut connection), so that nil means done and an
-// error of this list means not done.
+// server refuses, nobody checks first. An implementation finds out what a lost
+// answer (a cut connection) meant, so that nil means done and an error of this
+// list means not done; only ErrUnavailable means that nobody can know yet.
 //
 // Errors: ErrNotFound, ErrTaken, ErrStale, ErrInvalid, ErrUnavailable.
 type Directory interface {
@@ -57,8 +57,8 @@ type Passwords interface {
 	// from before (a compromised one). ErrBusy: no hashing slot before ctx's
 	// deadline, nothing was written.
 	SetPassword(ctx context.Context, was, now Account, password string) error
-	// Verify binds as the person. ErrWrongPassword for a wrong one and for an
-	// account that has none.
+	// Verify binds as the person. ErrWrongPassword for a wrong one, for an
+	// account that has none and for one that is not active.
 	Verify(ctx context.Context, username, password string) error
 }
 
