@@ -14,6 +14,9 @@ import (
 // (as in Active Directory): shorter ones are inside too many ordinary words.
 const shortestPart = 3
 
+// longestPart bounds the work: what is longer is no name, and in no password.
+const longestPart = 256
+
 // letter is one typed letter as people without it on their keyboard write it;
 // the second spelling may be empty.
 type letter [2]string
@@ -99,6 +102,9 @@ func readings(part string) (words []string) {
 		if unicode.IsLetter(r) && !unicode.Is(unicode.Latin, r) {
 			latin = false
 		}
+	}
+	if n > longestPart {
+		return nil
 	}
 	if n >= shortestPart {
 		words = spellings(lower(part))
