@@ -41,6 +41,9 @@ func (s *SlapdServer) prepare() error {
 		return err
 	}
 	for _, f := range files {
+		if filepath.Ext(f.Name()) == ".md" {
+			continue
+		}
 		text, err := deploy.LDAP.ReadFile("ldap/" + f.Name())
 		if err != nil {
 			return err
