@@ -43,7 +43,7 @@ type List struct {
 	Items []string
 }
 
-func (t *Templates) page(l Letter) page {
+func (t *Templates) page(l Letter) *page {
 	r := l.Request
 	lang := r.Language
 	if _, ok := t.words[lang]; !ok {
@@ -55,7 +55,7 @@ func (t *Templates) page(l Letter) page {
 		}
 		return spell(*at, t.oslo, lang)
 	}
-	p := page{
+	p := &page{
 		Language: lang, Institution: t.institution.name(lang),
 		SupportEmail: t.institution.SupportEmail, SupportURL: t.institution.SupportURL,
 		Opens: when(r.Opens), Expires: when(r.Expires), Deadline: when(r.Deadline),
@@ -72,29 +72,48 @@ func (t *Templates) page(l Letter) page {
 	return p
 }
 
-// Say is the sentence of a key with its placeholders filled in.
-func (p page) Say(key string) (string, error) {
-	s, ok := p.words[key]
+// Say is the sentence of a key with its placeholders filled in, in one pass:
+// what a name holds is never read as a placeholder.
+func (p *page) Say(key string) (string, error) {
+	rest, ok := p.words[key]
 	if !ok {
 		return "", fmt.Errorf("words: no sentence %q", key)
 	}
-	values := map[string]string{
-		"{name}": p.name, "{institution}": p.Institution,
-		"{opens}": p.Opens, "{expires}": p.Expires, "{deadline}": p.Deadline,
-	}
-	var pairs []string
-	for _, ph := range placeholders(s) {
-		v, ok := values[ph]
-		if !ok || v == "" {
-			return "", fmt.Errorf("words: %q needs %s, which this letter does not have", key, ph)
+	var b strings.Builder
+	for {
+		at := placeholder.FindStringIndex(rest)
+		if at == nil {
+			b.WriteString(rest)
+			return b.String(), nil
 		}
-		pairs = append(pairs, ph, v)
+		v := p.value(rest[at[0]:at[1]])
+		if v == "" {
+			return "", fmt.Errorf("words: %q needs %s, which this letter does not have", key, rest[at[0]:at[1]])
+		}
+		b.WriteString(rest[:at[0]])
+		b.WriteString(v)
+		rest = rest[at[1]:]
 	}
-	return strings.NewReplacer(pairs...).Replace(s), nil
+}
+
+func (p *page) value(placeholder string) string {
+	switch placeholder {
+	case "{name}":
+		return p.name
+	case "{institution}":
+		return p.Institution
+	case "{opens}":
+		return p.Opens
+	case "{expires}":
+		return p.Expires
+	case "{deadline}":
+		return p.Deadline
+	}
+	return ""
 }
 
 // Hello greets by name where there is one.
-func (p page) Hello() (string, error) {
+func (p *page) Hello() (string, error) {
 	if p.name == "" {
 		return p.Say("hello.nameless")
 	}
@@ -102,12 +121,12 @@ func (p page) Hello() (string, error) {
 }
 
 // Subject, Preview and Why are the letter's own.
-func (p page) Subject() (string, error) { return p.Say(p.letter + ".subject") }
-func (p page) Preview() (string, error) { return p.Say(p.letter + ".preview") }
-func (p page) Why() (string, error)     { return p.Say(p.letter + ".why") }
+func (p *page) Subject() (string, error) { return p.Say(p.letter + ".subject") }
+func (p *page) Preview() (string, error) { return p.Say(p.letter + ".preview") }
+func (p *page) Why() (string, error)     { return p.Say(p.letter + ".why") }
 
 // Fact puts a label before a value.
-func (p page) Fact(key, value string) (Fact, error) {
+func (p *page) Fact(key, value string) (Fact, error) {
 	if value == "" {
 		return Fact{}, fmt.Errorf("letter: no value for %q", key)
 	}
@@ -116,7 +135,7 @@ func (p page) Fact(key, value string) (Fact, error) {
 }
 
 // List is the sentence of key followed by those of key.1, key.2 and so on.
-func (p page) List(key string) (List, error) {
+func (p *page) List(key string) (List, error) {
 	label, err := p.Say(key)
 	l := List{Label: label}
 	for i := 1; err == nil; i++ {
@@ -132,10 +151,10 @@ func (p page) List(key string) (List, error) {
 }
 
 // HasTicket tells whether the letter brings an invitation.
-func (p page) HasTicket() bool { return p.link != "" }
+func (p *page) HasTicket() bool { return p.link != "" }
 
 // Ticket is the button that opens the invitation.
-func (p page) Ticket(key string) (Link, error) {
+func (p *page) Ticket(key string) (Link, error) {
 	if p.link == "" {
 		return Link{}, fmt.Errorf("letter: %q needs an invitation", key)
 	}
@@ -143,9 +162,9 @@ func (p page) Ticket(key string) (Link, error) {
 }
 
 // Portal is a link to one of the portal's own pages.
-func (p page) Portal(key, path string) (Link, error) { return p.to(key, p.base+path) }
+func (p *page) Portal(key, path string) (Link, error) { return p.to(key, p.base+path) }
 
-func (p page) to(key, url string) (Link, error) {
+func (p *page) to(key, url string) (Link, error) {
 	label, err := p.Say(key)
 	if err != nil {
 		return Link{}, err
@@ -155,7 +174,7 @@ func (p page) to(key, url string) (Link, error) {
 }
 
 // Number is the SO-number in the form the institution chose.
-func (p page) Number() (string, error) {
+func (p *page) Number() (string, error) {
 	switch {
 	case p.number == "":
 		return "", fmt.Errorf("letter: no SO-number")

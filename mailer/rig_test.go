@@ -180,7 +180,7 @@ func meta(r events.MailRequest) events.Meta {
 
 // deliver hands the letter over once.
 func (r *rig) deliver(q events.MailRequest) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	return r.Deliver(ctx, meta(q), q)
 }

@@ -87,7 +87,10 @@ func TestEveryFaultEndsInOneKnownOutcome(t *testing.T) {
 func play(t *testing.T, f fault, copies int, facts []string) {
 	s := serve(t, &server{faults: []fault{f}})
 	settings := s.settings()
-	settings.Timeout = 700 * time.Millisecond
+	settings.Timeout = 30 * time.Second
+	if f.Do == stall || f.Do == takeStall || f.Do == halfClose {
+		settings.Timeout = 3 * time.Second // these end by it
+	}
 	r := newRig(t, settings)
 	anna, bo := request("anna", "anna@example.org"), request("bo", "bo@example.org")
 

@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
-	"fmt"
 	"math/big"
 	"net"
 	"strings"
@@ -86,7 +85,7 @@ func serve(t testing.TB, s *server) *server {
 func (s *server) settings() mailer.RelaySettings {
 	return mailer.RelaySettings{
 		Host: "127.0.0.1", Port: s.ln.Addr().(*net.TCPAddr).Port, TLS: mailer.TLSNone,
-		Connections: 1, Timeout: 2 * time.Second, Hello: "test.example.no",
+		Connections: 1, Timeout: 30 * time.Second, Hello: "test.example.no",
 	}
 }
 
@@ -303,7 +302,7 @@ func (n *session) data() bool {
 }
 
 func (n *session) finish(do string) bool {
-	right := fmt.Sprintf("250 2.0.0 queued as Q%d", len(n.mails("")))
+	right := "250 2.0.0 queued as Q1"
 	switch do {
 	case "":
 		return n.say(right)
