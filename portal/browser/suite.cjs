@@ -48,35 +48,36 @@ function told(result) {
 
 const wide = (page) => page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
 
-// look holds one page against axe in both schemes and widths.
-async function look(browser, name, lang) {
+// look holds one page against axe in each view. The browser is the one of the
+// page before, with its cookies gone: making a new one costs more than looking.
+async function look(c, name) {
   const [status, steps] = pages[name];
-  const c = await visit(browser, lang);
+  const { lang, page } = c;
   const what = name + "/" + lang;
+  c.faults.length = 0;
   try {
+    await c.context.clearCookies();
     await steps(c);
     report(what + "/status", c.status === status, `${c.status}, not ${status}`);
-    report(what + "/lang", (await c.page.getAttribute("html", "lang")) === lang, "another language");
+    report(what + "/lang", (await page.getAttribute("html", "lang")) === lang, "another language");
     if (status === 422) {
-      report(what + "/focus", (await c.page.evaluate(() => document.activeElement.id)) === "problems", "the summary has no focus");
+      report(what + "/focus", (await page.evaluate(() => document.activeElement.id)) === "problems", "the summary has no focus");
     }
-    await c.page.evaluate(axe.source);
+    await page.evaluate(axe.source);
     for (const [width, colorScheme] of views) {
-      await c.page.setViewportSize({ width, height: 900 });
-      await c.page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 900 });
+      await page.emulateMedia({ colorScheme });
       const at = `${what}/${colorScheme}/${width}`;
-      const result = await check(c.page);
+      const result = await check(page);
       report(at + "/axe", result.violations.length === 0, told(result));
-      report(at + "/reflow", !(await wide(c.page)), "scrolls sideways");
+      report(at + "/reflow", !(await wide(page)), "scrolls sideways");
       if (given.screenshots) {
-        await c.page.screenshot({ path: path.join(given.screenshots, `${name}-${lang}-${colorScheme}-${width}.png`), fullPage: true });
+        await page.screenshot({ path: path.join(given.screenshots, `${name}-${lang}-${colorScheme}-${width}.png`), fullPage: true });
       }
     }
     report(what + "/quiet", c.faults.length === 0, c.faults.join("; "));
   } catch (error) {
     report(what, false, String(error));
-  } finally {
-    await c.context.close();
   }
 }
 
@@ -112,7 +113,9 @@ async function main() {
     }
     const names = Object.keys(pages);
     await Promise.all(given.languages.map(async (lang, i) => {
-      for (const name of names.filter((_, n) => given.full || n % given.languages.length === i)) await look(browser, name, lang);
+      const c = await visit(browser, lang);
+      for (const name of names.filter((_, n) => given.full || n % given.languages.length === i)) await look(c, name);
+      await c.context.close();
     }));
     report("end", true, names.length + " pages");
   } finally {
