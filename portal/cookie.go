@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"usn.no/matricula/account"
@@ -53,7 +54,9 @@ func (s *site) setCookie(w http.ResponseWriter, name, value string, age time.Dur
 	if age <= 0 {
 		c.MaxAge = -1
 	}
-	http.SetCookie(w, c)
+	if line := c.String(); !slices.Contains(w.Header()["Set-Cookie"], line) {
+		w.Header().Add("Set-Cookie", line)
+	}
 }
 
 // cookie reads a cookie. Two of one name mean that somebody planted one:

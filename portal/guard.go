@@ -152,9 +152,12 @@ func places() string {
 // logged writes the one line of a request: route, status, duration, and an ID
 // that the error page shows too. Nothing that the request brought with it.
 func (s *site) logged(q *request, pattern string, took time.Duration) {
-	level := zerolog.DebugLevel
-	if q.err != nil {
+	level := zerolog.InfoLevel
+	switch {
+	case q.err != nil:
 		level = zerolog.ErrorLevel
+	case pattern == staticPattern:
+		level = zerolog.DebugLevel
 	}
 	e := s.Log.WithLevel(level).Str("route", pattern).Int("status", q.status).Dur("took", took).Str("request", q.id)
 	if q.err != nil {

@@ -31,7 +31,10 @@ type action struct {
 
 func home() action      { return action{Href: "/", Text: "to_start"} }
 func onward() action    { return action{Href: "/activate", Text: "to_activate"} }
+func onceMore() action  { return action{Href: "/activate/password", Text: "to_password"} }
 func newLetter() action { return action{Href: "/activate/again", Text: "send_again", Post: true} }
+
+// The notices below are read and never written.
 
 // What has gone wrong with a request, whoever sent it.
 var (
@@ -126,6 +129,12 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, n *notice) {
 // fail answers an error of the domain. Outages and what nobody expected are
 // logged; everything else is an answer.
 func (s *site) fail(w http.ResponseWriter, r *http.Request, persons string, err error) {
+	s.tell(w, r, s.languageOf(w, r, persons), s.found(r, err), "")
+}
+
+// found is the notice for an error, which it keeps for the log where it
+// belongs there.
+func (s *site) found(r *http.Request, err error) *notice {
 	n := noticeOf(err)
 	if n == nil {
 		n = brokenDown
@@ -133,7 +142,7 @@ func (s *site) fail(w http.ResponseWriter, r *http.Request, persons string, err 
 	if n == brokenDown || n == down {
 		requestOf(r).err = err
 	}
-	s.tell(w, r, s.languageOf(w, r, persons), n, "")
+	return n
 }
 
 func (s *site) tell(w http.ResponseWriter, r *http.Request, lang string, n *notice, username string) {
@@ -141,8 +150,8 @@ func (s *site) tell(w http.ResponseWriter, r *http.Request, lang string, n *noti
 		w.Header().Set("Retry-After", strconv.Itoa(int(n.retry.Seconds())))
 	}
 	page := noticePage{Body: n.body, Steps: n.steps, Action: n.action, Username: username}
-	if n.status >= http.StatusInternalServerError {
-		page.Request = requestOf(r).id
+	if q := requestOf(r); q.err != nil {
+		page.Request = q.id
 	}
 	s.show(w, r, n.status, "notice", s.view(lang, n.title, page))
 }

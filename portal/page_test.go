@@ -103,7 +103,7 @@ func TestOutageAndCrowdSayWhenToTryAgain(t *testing.T) {
 		p := v.prove(h.life.invite("kari", nil))
 		h.life.change(func() { h.life.fault = fault })
 		p = v.post("/activate/password", choice(p, good))
-		expect(t, p, http.StatusServiceUnavailable, "lenken i brevet virker fortsatt")
+		expect(t, p, http.StatusServiceUnavailable, "lenken i brevet virker fortsatt", `href="/activate/password"`)
 		if p.header.Get("Retry-After") == "" {
 			t.Errorf("%s: 503 without Retry-After", name)
 		}

@@ -162,7 +162,11 @@ func (s *site) undecided(w http.ResponseWriter, r *http.Request, proof account.P
 		s.tell(w, r, s.languageOf(w, r, proof.Language), spentNow, proof.Username)
 		return
 	}
-	s.fail(w, r, proof.Language, err)
+	n := *s.found(r, err)
+	if n.status >= http.StatusInternalServerError {
+		n.action = onceMore() // the proof still holds
+	}
+	s.tell(w, r, s.languageOf(w, r, proof.Language), &n, "")
 }
 
 // unproven answers a password from somebody who holds no proof: the second

@@ -31,6 +31,8 @@ func (s *site) table() map[string]route {
 const (
 	linkPrefix   = "/a/"
 	staticPrefix = "/static/"
+
+	staticPattern = "/static/{file}"
 )
 
 // pattern names the route for the log: never the path itself, which may hold
@@ -43,7 +45,7 @@ func (s *site) pattern(path string) string {
 	case strings.HasPrefix(path, linkPrefix):
 		return "/a/{ticket}"
 	case strings.HasPrefix(path, staticPrefix):
-		return "/static/{file}"
+		return staticPattern
 	}
 	return "other"
 }
