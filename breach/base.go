@@ -45,9 +45,10 @@ func weakBase(p string, words []string) string {
 	if inRow(trim(s)) {
 		return WhySequence
 	}
-	words = append(DefaultWords(), words...)
-	for _, b := range bases(years.ReplaceAllString(s, "")) {
-		if ofWords(b, words) {
+	known := folded(append(DefaultWords(), words...))
+	s = years.ReplaceAllString(s, "")
+	for _, r := range []string{s, leet(trim(s), "i"), leet(trim(s), "l")} {
+		if l := letters(r); 2*len(l) >= len(s) && ofWords(l, known) {
 			return WhyContext
 		}
 	}
@@ -62,7 +63,7 @@ func bases(s string) (all []string) {
 			all = append(all, b)
 		}
 	}
-	readings := []string{s, leet(trim(s), "i"), leet(trim(s), "l"), leet(trim(unit(s)), "i"), leet(trim(unit(s)), "l")}
+	readings := []string{s, unit(s), leet(trim(s), "i"), leet(trim(s), "l"), leet(trim(unit(s)), "i"), leet(trim(unit(s)), "l")}
 	if l := letters(s); 2*len(l) >= len(s) {
 		readings = append(readings, l)
 	}
@@ -76,6 +77,23 @@ func bases(s string) (all []string) {
 			keep(trim(r))
 			r = next
 		}
+	}
+	for _, cut := range withoutTail(unit(s)) {
+		keep(unit(cut))
+	}
+	return all
+}
+
+// withoutTail takes one by one off what is no letter at the end: "blink182" is
+// common as it is, with its digits.
+func withoutTail(s string) (all []string) {
+	for rest := s; 3*len(rest) >= len(s); {
+		r, size := utf8.DecodeLastRuneInString(rest)
+		if size == 0 || unicode.IsLetter(r) {
+			break
+		}
+		rest = rest[:len(rest)-size]
+		all = append(all, rest)
 	}
 	return all
 }
@@ -120,9 +138,11 @@ func unit(s string) string {
 	return s
 }
 
+var leetLetters = strings.NewReplacer("0", "o", "!", "1", "|", "l", "3", "e", "4", "a", "@", "a", "5", "s", "$", "s", "7", "t", "8", "b", "9", "g")
+
 // leet reads digits and marks as the letters they stand for; 1 and ! are i or l.
 func leet(s, one string) string {
-	return strings.NewReplacer("0", "o", "1", one, "!", one, "|", "l", "3", "e", "4", "a", "@", "a", "5", "s", "$", "s", "7", "t", "8", "b", "9", "g").Replace(s)
+	return strings.ReplaceAll(leetLetters.Replace(s), "1", one)
 }
 
 // rows are keys and letters in the order a finger or a child follows.
@@ -143,23 +163,29 @@ func inRow(s string) bool {
 	})
 }
 
-// ofWords tells whether s is made of the words and nothing else.
-func ofWords(s string, words []string) bool {
+// folded is the set of the words' words, each of two letters or more.
+func folded(words []string) map[string]bool {
 	known := map[string]bool{}
 	for _, w := range words {
 		for _, part := range strings.FieldsFunc(strings.ToLower(norm.NFC.String(w)), func(r rune) bool { return !unicode.IsLetter(r) }) {
-			known[fold(part)] = utf8.RuneCountInString(part) >= 2
+			if utf8.RuneCountInString(part) >= 2 {
+				known[fold(part)] = true
+			}
 		}
 	}
-	l := letters(s)
-	return 2*len(l) >= len(s) && pieces([]rune(fold(l)), func(piece string) bool { return known[piece] })
+	return known
+}
+
+// ofWords tells whether letters are known words one after another.
+func ofWords(letters string, known map[string]bool) bool {
+	return pieces([]rune(fold(letters)), func(piece string) bool { return known[piece] })
 }
 
 // fold writes å as a, ø as o and æ as ae, and aa and oe the same way, so that
 // every spelling meets.
-func fold(s string) string {
-	return strings.NewReplacer("å", "a", "aa", "a", "ø", "o", "oe", "o", "æ", "ae").Replace(s)
-}
+func fold(s string) string { return norwegian.Replace(s) }
+
+var norwegian = strings.NewReplacer("å", "a", "aa", "a", "ø", "o", "oe", "o", "æ", "ae")
 
 // pieces tells whether s can be cut into pieces that all satisfy ok.
 func pieces(s []rune, ok func(string) bool) bool {

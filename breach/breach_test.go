@@ -40,6 +40,8 @@ func TestWeakPasswordsThatMeetTheRulesAreFound(t *testing.T) {
 		{"common word with its tail twice", "Sunshine26!Sunshine26!", breach.WhyCommon},
 		{"common word with marks between", "Monkey-Monkey-Monkey-1", breach.WhyCommon},
 		{"common word, digits in front", "1234Elizabeth12345", breach.WhyCommon},
+		{"common word with digits of its own, twice", "Blink182Blink182", breach.WhyCommon},
+		{"common word with digits of its own and a tail", "1q2w3e4r5t6y2026!", breach.WhyCommon},
 		{"few characters again and again", "Ab1!Ab1!Ab1!Ab1!", breach.WhyRepeated},
 		{"few characters again and again, cut", "aB3-x.aB3-x.aB3-x", breach.WhyRepeated},
 		{"the alphabet", "Abcdefghijklmnop1", breach.WhySequence},
