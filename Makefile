@@ -20,13 +20,13 @@ build: ## build bin/matricula
 	@go build -o bin/matricula ./cmd/matricula
 
 lint: ## look for mistakes without running anything
-	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'not formatted:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	@test -z "$$(gofmt -l .)" || { echo 'not formatted:'; gofmt -l .; exit 1; }
 	@go vet ./...
 	@go vet -tags failpoints ./cmd/...
 	@$(GOLANGCI) run
 
 fmt: ## format the Go files
-	@gofmt -w $$(git ls-files '*.go')
+	@gofmt -w .
 
 bench: ## run the benchmarks of the packages
 	@go test -run '^$$' -bench . -benchmem $(PKG)
