@@ -89,7 +89,7 @@ func (s *system) mailer(pub *stream.Publisher) (*mailer.Mailer, error) {
 
 func (s *system) relay() (*mailer.Relay, error) {
 	c := s.cfg.SMTP
-	set := mailer.RelaySettings{Host: c.Host, Port: c.Port, User: c.User, PerMinute: c.Rate}
+	set := mailer.RelaySettings{Host: c.Host, Port: c.Port, User: c.User, PerMinute: c.Rate, Connections: c.Connections}
 	tls, ok := map[string]string{
 		"starttls": mailer.TLSMandatory, "tls": mailer.TLSImplicit, "opportunistic": mailer.TLSOpportunistic, "none": mailer.TLSNone,
 	}[c.TLS]

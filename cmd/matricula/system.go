@@ -84,7 +84,7 @@ func (s *system) close() {
 // settings are the streams' as configured.
 func (s *system) settings() stream.Settings {
 	set := stream.DefaultSettings()
-	set.Replicas, set.Lanes = s.cfg.Streams.Replicas, s.cfg.Worker.Lanes
+	set.Replicas, set.Lanes, set.MailLanes = s.cfg.Streams.Replicas, s.cfg.Worker.Lanes, s.cfg.SMTP.Connections
 	set.IntakeAge, set.AuditAge, set.DeadAge = s.cfg.Streams.Intake.Duration, s.cfg.Streams.Audit.Duration, s.cfg.Streams.Dead.Duration
 	set.Clock = stream.Clock{ToBroker: s.clock.ToBroker}
 	return set
