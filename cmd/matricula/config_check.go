@@ -78,10 +78,7 @@ func (c *Config) checkPortal(e *ConfigError) {
 	e.need(!strings.HasPrefix(p.BaseURL, "http:") || isLoopback(p.BaseURL), "portal.base_url", "is http, so links and passwords would travel in the clear", "use https")
 	for _, proxy := range p.TrustedProxies {
 		_, err := netip.ParsePrefix(proxy)
-		if _, one := netip.ParseAddr(proxy); one == nil {
-			err = nil
-		}
-		e.need(err == nil, "portal.trusted_proxies", fmt.Sprintf("holds %q", proxy), `write addresses or networks, for example "10.0.0.0/8"`)
+		e.need(err == nil, "portal.trusted_proxies", fmt.Sprintf("holds %q", proxy), `write networks, for example "10.0.0.0/8" or "10.0.0.1/32"`)
 	}
 	i := c.Institution
 	e.need(i.Name != "", "institution.name", "is empty", "set it: pages and letters name the institution")

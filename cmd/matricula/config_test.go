@@ -135,10 +135,10 @@ func TestWhatIsNoTOMLNamesItsLine(t *testing.T) {
 
 func TestEnvironmentWinsOverTheFile(t *testing.T) {
 	t.Parallel()
-	path := writeConfig(t, "[nats]\nurl = \"tls://file:4222\"\n[portal]\ntrusted_proxies = [\"10.0.0.1\"]\n")
+	path := writeConfig(t, "[nats]\nurl = \"tls://file:4222\"\n[portal]\ntrusted_proxies = [\"10.0.0.1/32\"]\n")
 	c, err := LoadConfig(path, []string{
 		"MATRICULA_NATS_URL=tls://env:4222", "MATRICULA_NATS_USER=", "MATRICULA_NATS_WORKER_INBOX_PREFIX=_INBOX_w", "MATRICULA_EMBEDDED=true",
-		"MATRICULA_PORTAL_TRUSTED_PROXIES=10.0.0.0/8,::1", "MATRICULA_LETTERS_INVITE_BEFORE=21d",
+		"MATRICULA_PORTAL_TRUSTED_PROXIES=10.0.0.0/8,::1/128", "MATRICULA_LETTERS_INVITE_BEFORE=21d",
 		"MATRICULA_WINDOW_0_POPULATION=student", "MATRICULA_WINDOW_0_START_BETWEEN=08-01,09-30", "MATRICULA_WINDOW_0_OPENS=08-02T08:00",
 		"MATRICULA_WINDOW_1_POPULATION=student", "MATRICULA_WINDOW_1_OPENS=at-once",
 		"MATRICULA_WINDOW_2_POPULATION=employee", "MATRICULA_WINDOW_2_OPENS=at-once",
@@ -150,7 +150,7 @@ func TestEnvironmentWinsOverTheFile(t *testing.T) {
 	if c.NATS.URL != "tls://env:4222" || !c.Embedded || c.NATS.For(roleWorker).InboxPrefix != "_INBOX_w" {
 		t.Errorf("the environment does not win: %+v", c.NATS)
 	}
-	if want := []string{"10.0.0.0/8", "::1"}; !slices.Equal(c.Portal.TrustedProxies, want) {
+	if want := []string{"10.0.0.0/8", "::1/128"}; !slices.Equal(c.Portal.TrustedProxies, want) {
 		t.Errorf("proxies are %v, want %v", c.Portal.TrustedProxies, want)
 	}
 	if c.Letters.InviteBefore.Duration != 21*24*time.Hour {
