@@ -253,6 +253,9 @@ func TestCompromiseTakesEverythingAwayAndOldWordDoesNothing(t *testing.T) {
 		for range 2 {
 			w.must(w.PasswordCompromised(t.Context(), m, report))
 		}
+		twice := m // published once more, long after the broker would know it again
+		twice.Position += 100
+		w.must(w.PasswordCompromised(t.Context(), twice, report))
 		if err := w.Passwords.Verify(t.Context(), "256801", password); !errors.Is(err, account.ErrWrongPassword) {
 			t.Fatalf("a compromised password: %v", err)
 		}

@@ -10,13 +10,14 @@ import (
 // PasswordCompromised takes the password away at IT's word: bind stops,
 // invitations and sessions die, and a reset letter goes to the private
 // address. Word that is older than the last password change does nothing, and
-// so does word about an account that has no password.
+// so does word about an account that has no password, or none any more.
 func (l *Lifecycle) PasswordCompromised(ctx context.Context, m events.Meta, e events.PasswordCompromised) error {
 	did := false
 	a, err := l.update(ctx, Key{ByUsername, e.Username}, func(now *Account) (bool, error) {
 		seen := now.seen(m, FacetState)
 		did = seen == "again"
-		if seen != "new" || now.State == Closed || now.State == Pending || now.PasswordSince.After(m.Time) {
+		if seen != "new" || now.State == Closed || now.State == Pending || now.PasswordSince.After(m.Time) ||
+			now.Why.Reason == WhyCompromised {
 			return false, nil
 		}
 		did = true
@@ -47,7 +48,7 @@ func (l *Lifecycle) PasswordCompromised(ctx context.Context, m events.Meta, e ev
 // compromise is the one Modify: everything that let somebody in is gone with
 // it, and what lets the person back in is there.
 func (l *Lifecycle) compromise(now *Account, m events.Meta) {
-	if now.State == Active || now.Why.Reason == WhyCompromised {
+	if now.State == Active {
 		now.State = Suspended
 		now.Why = Why{Reason: WhyCompromised, Since: l.Now(), By: actorOf(m.Source).Kind}
 	}

@@ -12,25 +12,18 @@ import (
 
 // Each process is killed at each point before and after each side effect, as a
 // power cut would, and started again. Afterwards the person has one entry, one
-// letter with one Message-ID or copies of it, and each fact once.
-func TestKilledAtEveryPointNothingIsLostOrDoubled(t *testing.T) {
+// letter with one Message-ID or copies of it, and each fact once; handling
+// everything again changes nothing.
+
+func TestKilledWorkerLosesAndDoublesNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	n := 100
-	next := func(role string) someone {
-		n++
-		if role == "student" {
-			return studentNo(t, n)
-		}
-		return employeeNo(t, n)
-	}
 	r.start("mailer")
-	r.start("portal")
-	for _, point := range []string{
+	for i, point := range []string{
 		"claims.take.before", "claims.take.after", "directory.create.before", "directory.create.after",
 		"publish.audit.before", "publish.audit.after",
 	} {
-		p := next("employee")
+		p := employeeNo(t, 100+i)
 		r.startAt("worker", point)
 		r.publish(p.registered(time.Now().Add(-time.Minute)))
 		r.died("worker")
@@ -38,8 +31,8 @@ func TestKilledAtEveryPointNothingIsLostOrDoubled(t *testing.T) {
 		r.onePendingWithLetter(point, p)
 		r.stop("worker")
 	}
-	for _, point := range []string{"waiting.plan.before", "waiting.plan.after"} {
-		p := next("student")
+	for i, point := range []string{"waiting.plan.before", "waiting.plan.after"} {
+		p := studentNo(t, 120+i)
 		r.startAt("worker", point)
 		r.publish(p.registered(time.Now().Add(-time.Minute)))
 		r.died("worker")
@@ -48,22 +41,39 @@ func TestKilledAtEveryPointNothingIsLostOrDoubled(t *testing.T) {
 		r.stop("worker")
 	}
 	r.start("worker")
-	for _, point := range []string{"letters.mark.before", "letters.mark.after", "publish.audit.before", "publish.audit.after"} {
-		p := next("employee")
-		r.stop("mailer")
+	r.redeliverEverything()
+}
+
+func TestKilledMailerLosesNothingAndKeepsTheMessageID(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.start("worker")
+	for i, point := range []string{"letters.mark.before", "letters.mark.after", "publish.audit.before", "publish.audit.after"} {
+		p := employeeNo(t, 200+i)
 		r.startAt("mailer", point)
 		r.publish(p.registered(time.Now().Add(-time.Minute)))
 		r.died("mailer")
 		r.start("mailer")
 		r.onePendingWithLetter("mailer "+point, p)
+		r.stop("mailer")
 	}
-	for _, point := range []string{"directory.setpassword.before", "directory.setpassword.after", "publish.portal.before", "publish.portal.after"} {
-		p := next("employee")
+	r.start("mailer")
+	r.redeliverEverything()
+}
+
+func TestKilledUnderAClickItIsDoneWholeOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, role := range everyRole() {
+		r.start(role)
+	}
+	for i, point := range []string{"directory.setpassword.before", "directory.setpassword.after", "publish.portal.before", "publish.portal.after"} {
+		p := employeeNo(t, 300+i)
 		r.publish(p.registered(time.Now().Add(-time.Minute)))
 		r.killedWhileActivating(point, p)
 	}
-	for _, point := range []string{"publish.audit.before", "publish.audit.after", "directory.update.before", "directory.update.after"} {
-		p := next("employee")
+	for i, point := range []string{"publish.audit.before", "publish.audit.after", "directory.update.before", "directory.update.after"} {
+		p := employeeNo(t, 320+i)
 		r.publish(p.registered(time.Now().Add(-time.Minute)))
 		link := linkOf(r.letter(p, events.LetterActivation))
 		r.stop("worker")

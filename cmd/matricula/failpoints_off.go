@@ -2,7 +2,10 @@
 
 package main
 
-import "usn.no/matricula/account"
+import (
+	"usn.no/matricula/account"
+	"usn.no/matricula/policy"
+)
 
 // Without the build tag "failpoints" nothing stands between the roles and
 // their servers.
@@ -12,3 +15,4 @@ func watchClaims(c account.Claims) account.Claims          { return c }
 func watchPublisher(p account.Publisher) account.Publisher { return p }
 func watchWaiting(w account.Waiting) account.Waiting       { return w }
 func watchMarks(m marks) marks                             { return m }
+func portalWindows(ws policy.Windows) policy.Windows       { return ws }

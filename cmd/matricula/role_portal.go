@@ -63,6 +63,7 @@ func (s *system) newPortal(ctx context.Context) (*portalRole, error) {
 func (s *system) clicks(js jetstream.JetStream, p people) (*account.Lifecycle, error) {
 	pub := s.publisher(js)
 	life := s.lifecycle()
+	life.Windows = portalWindows(life.Windows)
 	life.Directory, life.Passwords = watchDirectory(p), watchPasswords(p)
 	life.Publisher, life.Attempts = watchPublisher(pub), &stream.Counter{Publisher: pub}
 	var err error
@@ -105,6 +106,7 @@ func (s *system) pages(life *account.Lifecycle) (http.Handler, error) {
 		Institution: portal.Institution{
 			Name: in.Name, SupportEmail: in.SupportEmail, SupportURL: in.SupportURL,
 			RulesDir: string(in.RulesDir), PrivacyDir: string(in.PrivacyDir),
+			AccessibilityURL: in.AccessibilityURL, ThemeDir: string(in.ThemeDir),
 		},
 		Password: portal.PasswordRules(s.cfg.Password), Log: s.log, Now: s.clock.Now,
 	}
