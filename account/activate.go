@@ -223,7 +223,7 @@ func (l *Lifecycle) affiliations(a Account, at time.Time) []string {
 	for _, kind := range []string{Employee, Student} {
 		for _, r := range a.Roles {
 			o := l.Windows.Opening(policy.Admission{Population: r.Kind, Intake: r.Intake, Start: r.Start, Recorded: r.Since})
-			if r.Kind == kind && !at.Before(o.At) && !slices.Contains(out, kind) {
+			if r.Kind == kind && o.Open(at) && !slices.Contains(out, kind) {
 				out = append(out, kind)
 			}
 		}

@@ -125,7 +125,7 @@ func (l *Lifecycle) numbers(m events.Meta, ids []events.Identifier) ([]Number, e
 		if !policy.Proves(n.Type) {
 			continue
 		}
-		err := policy.CheckNumber(n.Type, n.Value, policy.NumberOptions{Synthetic: l.Synthetic})
+		err := policy.CheckNumber(n.Type, n.Value, policy.NumberOptions{Synthetic: l.Synthetic, At: l.Now()})
 		var ne *policy.NumberError
 		switch {
 		case errors.As(err, &ne) && ne.Code == policy.CodePlaceholder:

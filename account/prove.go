@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/subtle"
 	"slices"
-	"strings"
 
 	"usn.no/matricula/policy"
 )
@@ -46,12 +45,7 @@ func (l *Lifecycle) Prove(ctx context.Context, ticket, role, number string) (Pro
 // proves compares with every number the person has or had, all of them each
 // time. Blanks and hyphens are how people write such numbers.
 func (a Account) proves(typed string) bool {
-	typed = strings.Map(func(r rune) rune {
-		if r == ' ' || r == '-' || r == '\u00a0' || r == '.' {
-			return -1
-		}
-		return r
-	}, typed)
+	typed = policy.NormalizeNumber(typed)
 	found := 0
 	for _, n := range a.Numbers {
 		if policy.Proves(n.Type) {

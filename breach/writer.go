@@ -59,7 +59,7 @@ func newWriter(b *Build, corpus os.FileInfo) (*writer, error) {
 		want.Size, want.Modified = corpus.Size(), corpus.ModTime().UTC()
 		w.total = corpus.Size()
 	}
-	if w.file, err = os.OpenFile(b.To+".partial", os.O_RDWR|os.O_CREATE, 0o644); err != nil {
+	if w.file, err = os.OpenFile(b.To+".partial", os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return nil, err
 	}
 	if err := w.resume(want); err != nil {

@@ -137,6 +137,6 @@ func matches(hash, composed string) bool {
 	if err != nil || len(want) < 16 || len(want) > 128 {
 		return false
 	}
-	got := argon2.IDKey([]byte(composed), salt, p.Time, p.Memory, p.Threads, uint32(len(want))) //nolint:gosec // bounded above
+	got := argon2.IDKey([]byte(composed), salt, p.Time, p.Memory, p.Threads, uint32(len(want)))
 	return subtle.ConstantTimeCompare(got, want) == 1
 }

@@ -21,11 +21,11 @@ type page struct {
 	Opens, Expires, Deadline string // spelled out, or empty
 	NumberForm               string // full | masked | link
 
-	letter, base   string
-	name           string
-	link           string
-	number, masked string
-	words          words
+	letter, base string
+	name         string
+	link         string
+	number       string
+	words        words
 }
 
 // username is what a username can be here; anything else is not shown.

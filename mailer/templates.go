@@ -57,7 +57,7 @@ func (i Institution) check() error {
 		}
 	}
 	for what, s := range map[string]string{"portal base_url": i.BaseURL, "institution support_url": i.SupportURL} {
-		if s == "" && s == i.SupportURL {
+		if s == "" && what != "portal base_url" {
 			continue
 		}
 		u, err := url.Parse(s)

@@ -42,7 +42,7 @@ func get(t *testing.T, url string) (*http.Response, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Body.Close()
+	defer func() { _ = r.Body.Close() }()
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +111,8 @@ func TestFaultAddressesMakeTheTroubleTheyName(t *testing.T) {
 	}
 	count := map[string]int{}
 	for _, m := range b.Messages() {
-		count[m.To[:strings.Index(m.To, "-")]]++
+		kind, _, _ := strings.Cut(m.To, "-")
+		count[kind]++
 	}
 	if fmt.Sprint(count) != "map[451:1 drop:2 slow:1]" {
 		t.Errorf("the mailbox holds %v", count)

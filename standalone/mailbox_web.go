@@ -168,7 +168,7 @@ func (b *Mailbox) showSource(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(m.Raw)
 }
 
-func (b *Mailbox) showJSON(w http.ResponseWriter, r *http.Request) {
+func (b *Mailbox) showJSON(w http.ResponseWriter, _ *http.Request) {
 	out, err := json.Marshal(b.Messages())
 	if err != nil {
 		http.Error(w, "messages cannot be listed", http.StatusInternalServerError)

@@ -42,13 +42,13 @@ func Tail(ctx context.Context, js jetstream.JetStream, o TailOptions, f func(eve
 		}
 		e, err := events.Decode(m.Subject(), m.Headers(), m.Data(), time.Now().AddDate(100, 0, 0)) // a clock of its own judged these
 		if err != nil {
-			e.Data = nil
+			e.Data = nil // its Meta is all that could be read
 		}
 		e.Position = meta.Sequence.Stream
 		return f(e)
 	})
 	if o.Follow && ctx.Err() != nil {
-		return nil
+		err = nil
 	}
 	return err
 }

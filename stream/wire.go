@@ -139,7 +139,8 @@ func (w *wire) batch(ctx context.Context, msgs []*nats.Msg) error {
 			return err
 		}
 	}
-	result, want := error(errSilent), 1
+	want := 1
+	result := errSilent
 	if last > 0 {
 		want = 2
 	}

@@ -42,7 +42,7 @@ func readLines(path string) ([]line, error) {
 	}
 	var out []line
 	for _, f := range files {
-		raw, err := os.ReadFile(f) //nolint:gosec // the operator names the file
+		raw, err := os.ReadFile(f)
 		if err != nil {
 			return nil, err
 		}
@@ -110,11 +110,11 @@ func newCast(lines []line, now time.Time) cast {
 			c.Refused++
 			continue
 		}
-		if id := e.Source + " " + e.ID; seen[id] {
+		id := e.Source + " " + e.ID
+		if seen[id] {
 			continue
-		} else {
-			seen[id] = true
 		}
+		seen[id] = true
 		key := e.Source + " " + e.Meta.Subject
 		switch d := e.Data.(type) {
 		case events.EmployeeRegistered:
@@ -159,7 +159,8 @@ func (c *cast) join(key string, ids []events.Identifier) *member {
 			into.Numbers[id] = true
 		}
 	}
-	c.Members = append(rest, into)
+	rest = append(rest, into)
+	c.Members = rest
 	return into
 }
 

@@ -160,12 +160,12 @@ func publishFile(c *cobra.Command, path string, f publishFlags, lines []line, ro
 // publishSome publishes the next events together and answers how many of them,
 // counted from the first, the broker has stored.
 func publishSome(ctx context.Context, js jetstream.JetStream, lines []line, routes []events.Route) (int, error) {
-	n := min(len(lines), inFlight)
-	futures := make([]jetstream.PubAckFuture, 0, n)
-	for i := range n {
+	lines = lines[:min(len(lines), inFlight)]
+	futures := make([]jetstream.PubAckFuture, 0, len(lines))
+	for i, l := range lines {
 		m := nats.NewMsg(routes[i].Subject)
 		m.Header.Set("Content-Type", "application/cloudevents+json")
-		m.Data = lines[i].Raw
+		m.Data = l.Raw
 		f, err := js.PublishMsgAsync(m, jetstream.WithMsgID(routes[i].MsgID))
 		if err != nil {
 			break

@@ -91,7 +91,7 @@ func (s *system) relay() (*mailer.Relay, error) {
 	c := s.cfg.SMTP
 	set := mailer.RelaySettings{Host: c.Host, Port: c.Port, User: c.User, PerMinute: c.Rate, Connections: c.Connections}
 	tls, ok := map[string]string{
-		"starttls": mailer.TLSMandatory, "tls": mailer.TLSImplicit, "opportunistic": mailer.TLSOpportunistic, "none": mailer.TLSNone,
+		"starttls": mailer.TLSMandatory, "tls": mailer.TLSImplicit, "none": mailer.TLSNone,
 	}[c.TLS]
 	if !ok {
 		return nil, fmt.Errorf("smtp.tls: %q is not a kind of protection", c.TLS)
