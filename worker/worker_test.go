@@ -233,8 +233,8 @@ func TestFailingAndPanickingMessagesAreBuriedAfterTheirAttempts(t *testing.T) {
 		case "fails":
 			return errors.New("account 1: a fault of our own")
 		case "panics":
-			few := make([]int, calls[m.Subject].Load()-1)
-			few[len(few)] = 1
+			few, beyond := make([]int, 3), int(calls[m.Subject].Load())+3
+			few[beyond] = 1
 		case "speaks":
 			panic("Kari Nordmann 15532510071")
 		}
