@@ -12,7 +12,7 @@ import (
 // marks changed. Full state older than a facet's mark changes nothing in that
 // facet; numbers are only ever added.
 func (l *Lifecycle) apply(acc *Account, a announcement) bool {
-	changed := l.addNumbers(acc, a.numbers)
+	changed := addNumbers(acc, a.numbers)
 	changed = addHandles(acc, l.handles(a)) || changed
 	if acc.seen(a.Meta, FacetProfile) == "new" {
 		changed = applyProfile(acc, a) || changed
@@ -115,9 +115,10 @@ func compare(x, y string) int {
 	return 0
 }
 
-// addNumbers adds what is not there. The earliest time a number was recorded
-// stands, so that the order of arrival does not show.
-func (l *Lifecycle) addNumbers(acc *Account, ns []Number) bool {
+// addNumbers adds what is not there, and says whether there was any. The
+// earliest time a number was recorded stands, so that the order of arrival does
+// not show; that alone is no change to tell anybody of.
+func addNumbers(acc *Account, ns []Number) bool {
 	changed := false
 	for _, n := range ns {
 		i := slices.IndexFunc(acc.Numbers, func(o Number) bool { return o.Type == n.Type && o.Value == n.Value })
@@ -126,7 +127,6 @@ func (l *Lifecycle) addNumbers(acc *Account, ns []Number) bool {
 			changed = true
 		} else if n.Since.Before(acc.Numbers[i].Since) {
 			acc.Numbers[i].Since = n.Since
-			changed = true
 		}
 	}
 	slices.SortFunc(acc.Numbers, func(x, y Number) int {
@@ -163,9 +163,9 @@ func (l *Lifecycle) applyFullState(ctx context.Context, a announcement, acc Acco
 		s.again = now.seen(a.Meta, FacetProfile) == "again"
 		newer := now.seen(a.Meta, FacetProfile) == "new" || now.seen(a.Meta, FacetRoles) == "new"
 		s.changed = l.apply(now, a)
-		s.renumbered = !slices.Equal(before.Numbers, now.Numbers)
+		s.renumbered = len(before.Numbers) != len(now.Numbers)
 		s.readdressed = before.Address != now.Address
-		return s.changed || newer, nil
+		return s.changed || newer || !slices.Equal(before.Numbers, now.Numbers), nil
 	})
 	if err != nil {
 		return err
@@ -200,13 +200,14 @@ func (l *Lifecycle) SONumberIssued(ctx context.Context, m events.Meta, e events.
 		if now.State == Closed {
 			return false, nil
 		}
-		s.renumbered = l.addNumbers(now, ns)
+		before := slices.Clone(now.Numbers)
+		s.renumbered = addNumbers(now, ns)
 		s.changed = addHandles(now, []string{handle}) || s.renumbered
 		newer := now.seen(m, FacetNumbers) == "new"
 		if newer {
 			now.setMark(m, FacetNumbers, s.changed)
 		}
-		return s.changed || newer, nil
+		return s.changed || newer || !slices.Equal(before, now.Numbers), nil
 	})
 	if err != nil {
 		return l.orWait(m, err)

@@ -34,6 +34,7 @@ func (l *Lifecycle) PasswordCompromised(ctx context.Context, m events.Meta, e ev
 		What: events.AuditCompromised, Account: a.ID, Actor: actorOf(m.Source), Outcome: "done",
 		Reason: "reported", Cause: m.ID,
 	}, a.ID)
+	fact.Time = a.SessionsFrom // when it was taken away
 	out := []events.Event{fact}
 	if a.Address != "" {
 		id := letterID(events.LetterPasswordCompromised, a.ID, fact.ID)

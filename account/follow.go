@@ -28,11 +28,13 @@ func (l *Lifecycle) follow(ctx context.Context, m events.Meta, s step) error {
 	var out effects
 	switch {
 	case s.created:
-		out.add(l.fact(m, s.account, events.AuditCreated, s.account.ID+"-created", m.Time))
+		out.add(l.fact(m, s.account, events.AuditCreated, s.account.ID+"-created", l.Now()))
 	case s.changed:
-		out.add(m.Causes(events.Audit{
+		updated := m.Causes(events.Audit{
 			What: events.AuditUpdated, Account: s.account.ID, Actor: actorOf(m.Source), Outcome: "done", Cause: m.ID,
-		}, s.account.ID))
+		}, s.account.ID)
+		updated.Time = l.Now() // when it was done; the source recorded it earlier
+		out.add(updated)
 	}
 	if s.created || s.renumbered || s.readdressed || s.again {
 		if err := l.soLetter(&out, m, s.account); err != nil {

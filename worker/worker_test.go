@@ -246,7 +246,7 @@ func TestFailingAndPanickingMessagesAreBuriedAfterTheirAttempts(t *testing.T) {
 	m.refuse = 2
 	r.start(w)
 	eventually(t, 5*time.Second, "every event is acknowledged", r.idle)
-	for subject, text := range map[string]string{"fails": "account 1: a fault of our own", "panics": "assignment to entry in nil map", "speaks": "panicked with a string"} {
+	for subject, text := range map[string]string{"fails": "account 1: a fault of our own", "panics": "index out of range", "speaks": "panicked with a string"} {
 		if n := calls[subject].Load(); n != 4 {
 			t.Errorf("%s: handled %d times, want 4", subject, n)
 		}
