@@ -6,6 +6,7 @@ import (
 	"net"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -67,7 +68,7 @@ func (s *system) embedBroker(ctx context.Context) error {
 func bucketConfig() jetstream.KeyValueConfig { return kv.BucketConfig() }
 
 func (s *system) embedMailbox() error {
-	s.mailbox = &standalone.Mailbox{Dir: filepath.Join(string(s.cfg.DataDir), "mail"), Now: s.clock.Now, Web: s.mailboxWeb}
+	s.mailbox = &standalone.Mailbox{Dir: filepath.Join(string(s.cfg.DataDir), "mail"), Now: func() time.Time { return s.clock.Now().In(osloZone()) }, Web: s.mailboxWeb}
 	if err := s.mailbox.Start(); err != nil {
 		return err
 	}
