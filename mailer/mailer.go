@@ -170,7 +170,9 @@ func (m *Mailer) expired(mark events.LetterMark, r events.MailRequest, now time.
 	if expiry == 0 {
 		expiry = DefaultExpiry
 	}
-	return !mark.First.IsZero() && now.Sub(mark.First) >= expiry ||
+	// It counts to the attempt that is due, not to now: a letter that comes late
+	// from behind a backlog has its attempt first.
+	return !mark.Next.IsZero() && mark.Next.Sub(mark.First) >= expiry ||
 		r.Expire != nil && !now.Before(*r.Expire) ||
 		r.Invitation != "" && r.Expires != nil && !now.Before(*r.Expires) // its link is dead
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	netmail "net/mail"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,8 +45,9 @@ const HeaderTemplate = "X-Matricula-Letter"
 
 // message is a letter ready for the relay.
 type message struct {
-	msg *mail.Msg
-	to  string
+	msg    *mail.Msg
+	to     string
+	urgent bool
 }
 
 // compose makes the MIME message. Everything in it follows from its arguments,
@@ -76,7 +78,7 @@ func compose(from Sender, to string, r events.MailRequest, l Rendered, date time
 	if _, err := msg.WriteTo(&b); err != nil {
 		return nil, events.Reject(fmt.Errorf("letter %s: write message: %w", r.Letter, err))
 	}
-	return &message{msg: msg, to: to}, nil
+	return &message{msg: msg, to: to, urgent: slices.Contains(events.UrgentLetters(), r.Template)}, nil
 }
 
 // messageID is the same for every copy of a letter.

@@ -58,7 +58,7 @@ func classify(msg *mail.Msg, err error) verdict {
 	early := se.Reason == mail.ErrSMTPMailFrom || se.Reason == mail.ErrConnCheck
 	v := verdict{Reply: reply(Retry, code, words), drop: true}
 	switch {
-	case code == 530 || code == 534 || code == 535 || code == 538:
+	case isLogin(code):
 		// It wants a login: no fault of this letter.
 		v.Outcome, v.Err = Connection, errors.New(v.Text)
 	case code == 421 || code == 503:

@@ -6,14 +6,14 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
+	"math"
+	"net/textproto"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	mail "github.com/wneessen/go-mail"
-	"github.com/wneessen/go-mail/smtp"
-	"golang.org/x/time/rate"
 )
 
 // How a connection to the relay is protected.
@@ -36,9 +36,12 @@ type RelaySettings struct {
 
 	Connections int           // at once (4)
 	PerMinute   int           // letters (no limit)
+	PerDay      int           // letters in any 24 hours (no limit)
+	Slowest     int           // letters a minute, however often the relay refuses (2)
 	Timeout     time.Duration // for one letter, and for connecting (60 s)
 	Idle        time.Duration // a connection unused for so long is closed (60 s)
 	MaxLetters  int           // on one connection (100)
+	Pause       time.Duration // first one after connections that failed; they double (5 s)
 }
 
 // Relay hands messages to an SMTP relay over a few connections that are kept.
@@ -47,8 +50,8 @@ type Relay struct {
 	settings RelaySettings
 	options  []mail.Option
 	tls      *tls.Config
-	limit    *rate.Limiter
-	slots    chan struct{}
+	gate     *gate
+	breaker  breaker
 
 	mu   sync.Mutex
 	idle []*conn // the last one used is used next
@@ -67,8 +70,10 @@ func NewRelay(s RelaySettings) (*Relay, error) {
 	}
 	s.Connections = orDefault(s.Connections, 4)
 	s.MaxLetters = orDefault(s.MaxLetters, 100)
+	s.Slowest = orDefault(s.Slowest, 2)
 	s.Timeout = orDefault(s.Timeout, time.Minute)
 	s.Idle = orDefault(s.Idle, time.Minute)
+	s.Pause = orDefault(s.Pause, breakerFirst)
 	policies := map[string]mail.TLSPolicy{
 		TLSMandatory: mail.TLSMandatory, TLSNone: mail.NoTLS, TLSOpportunistic: mail.TLSOpportunistic,
 		// The dialer has done it by then; this policy makes go-mail see that.
@@ -78,7 +83,7 @@ func NewRelay(s RelaySettings) (*Relay, error) {
 	if !ok {
 		return nil, fmt.Errorf("smtp tls: %q is not mandatory, implicit, opportunistic or none", s.TLS)
 	}
-	if s.Connections < 1 || s.PerMinute < 0 || s.Timeout < 0 || s.MaxLetters < 1 {
+	if s.Connections < 1 || s.PerMinute < 0 || s.PerDay < 0 || s.Slowest < 0 || s.Timeout < 0 || s.MaxLetters < 1 {
 		return nil, errors.New("smtp: connections, rate and timeout must not be negative")
 	}
 	if s.Host == "" {
@@ -88,11 +93,8 @@ func NewRelay(s RelaySettings) (*Relay, error) {
 		return nil, errors.New("smtp user and password_file: one is set without the other")
 	}
 	r := &Relay{
-		settings: s, slots: make(chan struct{}, s.Connections), limit: rate.NewLimiter(rate.Inf, 1),
+		settings: s, gate: newGate(s.Connections, s.PerMinute, s.PerDay, s.Slowest), breaker: breaker{first: s.Pause},
 		tls: &tls.Config{ServerName: s.Host, RootCAs: s.Roots, MinVersion: tls.VersionTLS12},
-	}
-	if s.PerMinute > 0 {
-		r.limit = rate.NewLimiter(rate.Limit(float64(s.PerMinute)/60), 1)
 	}
 	r.options = []mail.Option{
 		mail.WithPort(s.Port), mail.WithTimeout(s.Timeout), mail.WithTLSPolicy(policy), mail.WithTLSConfig(r.tls),
@@ -102,6 +104,11 @@ func NewRelay(s RelaySettings) (*Relay, error) {
 		// Addresses are ASCII; a server that advertises SMTPUTF8 would get it
 		// on every MAIL.
 		mail.WithoutSMTPUTF8(),
+		// Where the relay offers it: tell of failures and delays only, with the
+		// headers, which hold the letter's ID, and never with the body, which
+		// holds the ticket.
+		mail.WithDSNMailReturnType(mail.DSNMailReturnHeadersOnly),
+		mail.WithDSNRcptNotifyType(mail.DSNRcptNotifyFailure, mail.DSNRcptNotifyDelay),
 	}
 	if s.Hello != "" {
 		r.options = append(r.options, mail.WithHELO(s.Hello))
@@ -122,19 +129,24 @@ func orDefault[T int | time.Duration](v, def T) T {
 	return v
 }
 
-// Send offers one message. It waits for its turn under the rate and for a free
-// connection. When ctx ends, the connection is cut; what was on its way then
+// Send offers one message. It waits for its turn: so many at once and so many
+// a minute, the longest waiting first, urgent ones before all others. A relay
+// that refuses for now is sent less; one that cannot be reached is left alone
+// for a while. When ctx ends, the connection is cut; what was on its way then
 // is Unknown if its last line was out, else Connection.
 func (r *Relay) Send(ctx context.Context, m *message) Reply {
-	if err := r.limit.Wait(ctx); err != nil {
+	if err := r.gate.enter(ctx, m.urgent); err != nil {
 		return Reply{Outcome: Connection, Err: err}
 	}
-	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
-	case <-ctx.Done():
-		return Reply{Outcome: Connection, Err: ctx.Err()}
+	defer r.gate.leave()
+	reply := r.attempt(ctx, m)
+	if wantsLess(reply) {
+		r.gate.slow()
 	}
+	return reply
+}
+
+func (r *Relay) attempt(ctx context.Context, m *message) Reply {
 	if c := r.reuse(); c != nil {
 		v := r.offer(ctx, c, m)
 		if !v.stale || ctx.Err() != nil {
@@ -143,11 +155,58 @@ func (r *Relay) Send(ctx context.Context, m *message) Reply {
 		// The relay had closed it meanwhile, and nothing of the letter was
 		// offered: that is no answer to this letter.
 	}
-	c, err := r.dial(ctx)
-	if err != nil {
-		return Reply{Outcome: Connection, Err: inert(err)}
+	if err := r.breaker.enter(); err != nil {
+		return Reply{Outcome: Connection, Err: err}
 	}
-	return r.offer(ctx, c, m).Reply
+	c, err := r.dial(ctx)
+	switch {
+	case err == nil:
+		r.breaker.done(nil, false)
+		return r.offer(ctx, c, m).Reply
+	case ctx.Err() != nil:
+		r.breaker.gaveUp()
+	default:
+		r.breaker.done(inert(err), refusedLogin(err))
+	}
+	v := Reply{Outcome: Connection, Err: inert(err)}
+	if code := replyCode(err); code < 500 {
+		v.Code = code // "too many connections", said in the greeting
+	}
+	return v
+}
+
+func replyCode(err error) int {
+	var pe *textproto.Error
+	if errors.As(err, &pe) {
+		return pe.Code
+	}
+	return 0
+}
+
+func isLogin(code int) bool { return code == 530 || code == 534 || code == 535 || code == 538 }
+
+func refusedLogin(err error) bool { return isLogin(replyCode(err)) }
+
+// wantsLess tells whether a refusal is about how much we send. What is said of
+// one mailbox (RFC 3463: X.1.X its address, X.2.X its state) is not.
+func wantsLess(r Reply) bool {
+	return r.Code >= 400 && r.Code < 500 && r.Outcome != Sent &&
+		!strings.HasPrefix(r.Status, "4.1.") && !strings.HasPrefix(r.Status, "4.2.")
+}
+
+// State is how a relay is being treated.
+type State struct {
+	PerMinute float64 // letters allowed now; 0: no limit
+	Paused    bool    // it cannot be reached, and is left alone for a while
+}
+
+// State is how the relay is treated now.
+func (r *Relay) State() State {
+	s := State{Paused: r.breaker.open()}
+	if pace := r.gate.pace(); !math.IsInf(pace, 1) {
+		s.PerMinute = pace * 60
+	}
+	return s
 }
 
 // offer sends m over c and keeps c where its state is beyond doubt.
@@ -159,6 +218,9 @@ func (r *Relay) offer(ctx context.Context, c *conn, m *message) verdict {
 		if v.Outcome == Retry {
 			v.Reply = Reply{Outcome: Connection, Err: context.Cause(ctx)}
 		}
+	}
+	if v.Outcome == Connection && isLogin(v.Code) {
+		r.breaker.done(v.Err, true)
 	}
 	c.letters++
 	c.used = time.Now()
@@ -211,66 +273,4 @@ func (r *Relay) Close() {
 	for _, c := range idle {
 		c.quit()
 	}
-}
-
-// conn is one connection. raw is kept beside go-mail's client, because the
-// client can be closed only between two commands.
-type conn struct {
-	raw     net.Conn
-	client  *mail.Client
-	smtp    *smtp.Client
-	letters int
-	used    time.Time
-}
-
-func (r *Relay) dial(ctx context.Context) (*conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.settings.Timeout)
-	defer cancel()
-	c := &conn{used: time.Now()}
-	stop := func() bool { return true }
-	// The context that go-mail gives is over when its call returns: the
-	// connection must outlive it.
-	dialer := func(_ context.Context, network, addr string) (net.Conn, error) {
-		raw, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		c.raw = raw
-		stop = context.AfterFunc(ctx, c.cut)
-		if r.settings.TLS != TLSImplicit {
-			return raw, nil
-		}
-		secure := tls.Client(raw, r.tls)
-		return secure, secure.HandshakeContext(ctx)
-	}
-	client, err := mail.NewClient(r.settings.Host, append(slices.Clone(r.options), mail.WithDialContextFunc(dialer))...)
-	if err != nil {
-		return nil, err
-	}
-	c.client = client
-	c.smtp, err = client.DialToSMTPClientWithContext(ctx)
-	if !stop() && err == nil {
-		err = context.Cause(ctx)
-	}
-	if err != nil {
-		c.cut() // go-mail leaves it open
-		return nil, err
-	}
-	return c, nil
-}
-
-// cut ends the connection without a word: after an unfinished DATA a QUIT
-// would end the message too, and the server would take half of it.
-func (c *conn) cut() {
-	if c.raw != nil {
-		_ = c.raw.Close()
-	}
-}
-
-// quit says goodbye, for a second at most. It is only for a connection on
-// which no letter is unfinished.
-func (c *conn) quit() {
-	_ = c.smtp.UpdateDeadline(time.Second)
-	_ = c.smtp.Quit()
-	c.cut()
 }

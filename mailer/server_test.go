@@ -86,6 +86,7 @@ func (s *server) settings() mailer.RelaySettings {
 	return mailer.RelaySettings{
 		Host: "127.0.0.1", Port: s.ln.Addr().(*net.TCPAddr).Port, TLS: mailer.TLSNone,
 		Connections: 1, Timeout: 30 * time.Second, Hello: "test.example.no",
+		Slowest: 60_000, Pause: time.Millisecond, // tests move the clock and do not wait
 	}
 }
 
