@@ -3,6 +3,7 @@ package portal
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"io"
 	"log"
 	"net/http"
@@ -121,13 +122,12 @@ func bounded(next http.Handler) http.Handler {
 // with may hold anything, so only the runtime's own words and the place are
 // kept.
 func (s *site) panicked(w *statusWriter, r *http.Request, q *request, v any) {
-	if v == http.ErrAbortHandler {
+	q.err = errPanic
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(v)
 	}
 	if err, ok := v.(runtime.Error); ok {
 		q.err = err
-	} else {
-		q.err = errPanic
 	}
 	q.stack = places()
 	if !w.wrote {

@@ -180,7 +180,8 @@ func (s *site) check() error {
 }
 
 func (s *site) loadDocuments() error {
-	in, err := s.Institution, error(nil)
+	in := s.Institution
+	var err error
 	if s.rules, err = loadDocuments("rules", in.RulesDir, in); err != nil {
 		return err
 	}
