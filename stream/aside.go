@@ -112,7 +112,7 @@ func internal(name string) bool {
 }
 
 // Wait stores a message until at. Then it is delivered again by [DueConsumer],
-// or for a letter by [MailConsumer], with its header and body and with its
+// or for a letter by [MailConsumer] or [UrgentConsumer], with its header and body and with its
 // origin, which events.Origin reads. msg.Subject may be the stored or the
 // published subject. A message that waits already is moved to at.
 //

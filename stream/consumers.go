@@ -20,7 +20,14 @@ func LaneConsumers(ctx context.Context, js jetstream.JetStream, s Settings) ([]j
 	return lanes, nil
 }
 
-// MailConsumer is the durable over letters that are due.
+// UrgentConsumer is the durable over letters that are due and go before the
+// others, see events.UrgentLetters.
+func UrgentConsumer(ctx context.Context, js jetstream.JetStream) (jetstream.Consumer, error) {
+	c, err := js.Consumer(ctx, Mail, durableUrgent)
+	return c, broken("consumer "+durableUrgent, err)
+}
+
+// MailConsumer is the durable over all other letters that are due.
 func MailConsumer(ctx context.Context, js jetstream.JetStream) (jetstream.Consumer, error) {
 	c, err := js.Consumer(ctx, Mail, durableMail)
 	return c, broken("consumer "+durableMail, err)

@@ -2,9 +2,13 @@ package stream
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"usn.no/matricula/events"
 )
 
 // Streams.
@@ -26,8 +30,9 @@ const (
 )
 
 const (
-	durableMail = "mail"
-	durableDue  = "due"
+	durableMail   = "mail"
+	durableUrgent = "urgent"
+	durableDue    = "due"
 
 	holdMail = "mail.hold."
 	holdWait = "wait.hold."
@@ -45,7 +50,7 @@ func streamOf(subject string) (string, bool) {
 	case "hr", "admissions", "it", "portal":
 		return Intake, true
 	case "mail":
-		return Mail, true
+		return Mail, letterTemplate(subject) // what no durable takes would lie there unseen
 	case "audit":
 		return Audit, true
 	case "wait":
@@ -161,9 +166,32 @@ func consumerConfigs(s Settings) map[string][]jetstream.ConsumerConfig {
 	}
 	return map[string][]jetstream.ConsumerConfig{
 		Intake: lanes,
-		Mail:   {durable(s, durableMail, s.MailLanes, "mail.*.*")}, // three tokens: never a hold subject, which has four
-		Wait:   {durable(s, durableDue, s.LetterLanes, dueWait+">")},
+		Mail: { // in this order: where one durable had them all, it must let go of the urgent ones first
+			durable(s, durableMail, s.MailLanes, letterFilters(false)...),
+			durable(s, durableUrgent, s.MailLanes, letterFilters(true)...),
+		},
+		Wait: {durable(s, durableDue, s.LetterLanes, dueWait+">")},
 	}
+}
+
+// letterFilters are the subjects of letters that are due, of those that go
+// before the others and of the others. Three tokens: never a hold subject,
+// which has four.
+func letterFilters(urgent bool) []string {
+	var filters []string
+	for _, template := range events.Letters() {
+		if slices.Contains(events.UrgentLetters(), template) == urgent {
+			filters = append(filters, "mail."+template+".*")
+		}
+	}
+	return filters
+}
+
+// letterTemplate tells whether the second token of a subject of MAIL is a
+// template, or that of letters that wait.
+func letterTemplate(subject string) bool {
+	tokens := strings.Split(subject, ".")
+	return len(tokens) > 2 && (slices.Contains(events.Letters(), tokens[1]) || strings.HasPrefix(subject, holdMail))
 }
 
 func durable(s Settings, name string, pending int, filters ...string) jetstream.ConsumerConfig {

@@ -24,7 +24,18 @@ import (
 type Waiting struct {
 	JS       jetstream.JetStream
 	Settings Settings
+
+	planned sync.Map // durable → plan that this process made lately
 }
+
+// plan is what a group was planned for, and when that was done. Thousands of
+// letters join one group in a minute, and asking the broker for each of them
+// costs as much as writing it.
+type plan struct{ due, made time.Time }
+
+// remembered is how long a plan is taken to stand. A durable is deleted only
+// days after its letters were due, and whoever moves a time plans it again.
+const remembered = 30 * time.Second
 
 // Group is the letters of one kind that wait for one instant.
 type Group struct {
@@ -61,6 +72,9 @@ func (w *Waiting) Plan(ctx context.Context, group, kind string, due time.Time) e
 		return errors.New("waiting letters: group or kind is not a name")
 	}
 	name := letterConsumer(group, kind)
+	if p, ok := w.planned.Load(name); ok && p.(plan).due.Equal(due) && time.Since(p.(plan).made) < remembered {
+		return nil
+	}
 	for failed := 0; ; failed++ {
 		c, err := w.JS.Consumer(ctx, Wait, name)
 		switch {

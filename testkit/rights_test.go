@@ -27,7 +27,7 @@ var may = map[string][]string{
 		"$JS.API.STREAM.MSG.GET.KV_claims",
 		"$JS.API.CONSUMER.INFO.INTAKE.*", "$JS.API.CONSUMER.MSG.NEXT.INTAKE.*",
 		"$JS.API.CONSUMER.INFO.WAIT.*", "$JS.API.CONSUMER.MSG.NEXT.WAIT.*", "$JS.API.CONSUMER.CREATE.WAIT.*.wait.letter.>",
-		"$JS.API.CONSUMER.PAUSE.WAIT.*", "$JS.API.CONSUMER.DELETE.WAIT.*", "$JS.API.CONSUMER.LIST.WAIT", "$JS.API.STREAM.MSG.GET.WAIT", "$JS.API.CONSUMER.INFO.MAIL.mail",
+		"$JS.API.CONSUMER.PAUSE.WAIT.*", "$JS.API.CONSUMER.DELETE.WAIT.*", "$JS.API.CONSUMER.LIST.WAIT", "$JS.API.STREAM.MSG.GET.WAIT", "$JS.API.CONSUMER.INFO.MAIL.mail", "$JS.API.CONSUMER.INFO.MAIL.urgent",
 		"$JS.ACK.INTAKE.>", "$JS.ACK.*.*.INTAKE.>", "$JS.ACK.WAIT.>", "$JS.ACK.*.*.WAIT.>",
 		"$JS.API.STREAM.INFO.INTAKE", "$JS.API.STREAM.INFO.WAIT", "$JS.API.STREAM.INFO.MAIL", "$JS.API.STREAM.INFO.AUDIT",
 		"$JS.API.STREAM.INFO.DEAD", "$JS.API.STREAM.INFO.KV_claims",
@@ -35,6 +35,7 @@ var may = map[string][]string{
 	"mailer": {
 		"mail.hold.*.*", "audit.letter.*.*", "audit.event.rejected.*", "dead.*.*", "$KV.letters.>", "$JS.API.STREAM.MSG.GET.KV_letters",
 		"$JS.API.CONSUMER.INFO.MAIL.mail", "$JS.API.CONSUMER.MSG.NEXT.MAIL.mail", "$JS.ACK.MAIL.mail.>", "$JS.ACK.*.*.MAIL.mail.>",
+		"$JS.API.CONSUMER.INFO.MAIL.urgent", "$JS.API.CONSUMER.MSG.NEXT.MAIL.urgent", "$JS.ACK.MAIL.urgent.>", "$JS.ACK.*.*.MAIL.urgent.>",
 		"$JS.API.STREAM.INFO.MAIL", "$JS.API.STREAM.INFO.AUDIT", "$JS.API.STREAM.INFO.DEAD", "$JS.API.STREAM.INFO.KV_letters",
 	},
 	"portal": {
@@ -66,7 +67,7 @@ func attempts() []string {
 			list = append(list, "$JS.API.STREAM."+what+"."+s)
 		}
 		for _, what := range []string{"INFO", "DELETE", "MSG.NEXT", "PAUSE", "RESET", "UNPIN", "LEADER.STEPDOWN"} {
-			for _, c := range []string{"mail", "due", "intake-0-of-32", "x"} {
+			for _, c := range []string{"mail", "urgent", "due", "intake-0-of-32", "x"} {
 				list = append(list, "$JS.API.CONSUMER."+what+"."+s+"."+c)
 			}
 		}

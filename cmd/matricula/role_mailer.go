@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -14,6 +15,10 @@ import (
 	"usn.no/matricula/stream"
 	"usn.no/matricula/worker"
 )
+
+// letterTurn is how long a letter may wait for its turn at the relay: at the
+// slowest pace, two a minute, with every lane before it.
+const letterTurn = 15 * time.Minute
 
 // mailerRole hands letters to the relay.
 type mailerRole struct {
@@ -38,17 +43,25 @@ func (s *system) newMailer(ctx context.Context, m *worker.Metrics) (*mailerRole,
 	r := &mailerRole{system: s, js: js, work: &worker.Worker{
 		Conn: js.Conn(), Aside: &stream.Aside{Publisher: pub, Clock: s.settings().Clock}, Publisher: pub,
 		Log: s.log, Name: "mail", Metrics: m, Attempts: s.cfg.Worker.Attempts, Now: s.clock.Now,
+		Timeout: letterTurn,
 	}}
 	worker.Handle(r.work, deliver.Deliver)
 	return r, nil
 }
 
 func (r *mailerRole) run(ctx context.Context) error {
-	c, err := stream.MailConsumer(ctx, r.js)
+	urgent, err := stream.UrgentConsumer(ctx, r.js)
 	if err != nil {
 		return err
 	}
-	return r.work.Run(ctx, repeat(c, r.settings().MailLanes))
+	others, err := stream.MailConsumer(ctx, r.js)
+	if err != nil {
+		return err
+	}
+	// As many lanes each as there are connections: urgent letters find one
+	// however long the others' backlog is.
+	n := r.settings().MailLanes
+	return r.work.Run(ctx, append(repeat(urgent, n), repeat(others, n)...))
 }
 
 // mailer fills in a mailer from the settings.
