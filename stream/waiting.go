@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -28,10 +29,11 @@ type Waiting struct {
 	planned sync.Map // durable → plan that this process made lately
 }
 
-// plan is what a group was planned for, and when that was done. Thousands of
+// standing is what a group was planned for, in the broker's time, and when that was
+// done. Thousands of
 // letters join one group in a minute, and asking the broker for each of them
 // costs as much as writing it.
-type plan struct{ due, made time.Time }
+type standing struct{ until, made time.Time }
 
 // remembered is how long a plan is taken to stand. A durable is deleted only
 // days after its letters were due, and whoever moves a time plans it again.
@@ -72,7 +74,8 @@ func (w *Waiting) Plan(ctx context.Context, group, kind string, due time.Time) e
 		return errors.New("waiting letters: group or kind is not a name")
 	}
 	name := letterConsumer(group, kind)
-	if p, ok := w.planned.Load(name); ok && p.(plan).due.Equal(due) && time.Since(p.(plan).made) < remembered {
+	until := w.Settings.Clock.broker(due)
+	if p, ok := w.planned.Load(name); ok && p.(standing).until.Equal(until) && time.Since(p.(standing).made) < remembered {
 		return nil
 	}
 	for failed := 0; ; failed++ {
@@ -88,6 +91,9 @@ func (w *Waiting) Plan(ctx context.Context, group, kind string, due time.Time) e
 				return err
 			}
 			continue
+		}
+		if err == nil {
+			w.planned.Store(name, standing{until: until, made: time.Now()})
 		}
 		return broken("waiting letters "+name, err)
 	}
@@ -241,6 +247,7 @@ func (w *Waiting) Sweep(ctx context.Context, before time.Time) (int, error) {
 		if g.Letters > 0 || info.Paused || g.Due.IsZero() || !g.Due.Before(before) {
 			continue
 		}
+		w.planned.Delete(info.Name)
 		if err := w.JS.DeleteConsumer(ctx, Wait, info.Name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return swept, broken("waiting letters "+info.Name, err)
 		}
