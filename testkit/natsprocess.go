@@ -27,9 +27,10 @@ var Roles = []string{"hr", "admissions", "it", "worker", "mailer", "portal", "au
 // NATSBroker is a nats-server of its own process, on the files of deploy/nats,
 // with a key for each role.
 type NATSBroker struct {
-	URL  string
-	Dir  string // configuration, store, log and the keys of the roles
-	Name string // of the server
+	URL     string
+	Monitor string // http://127.0.0.1:port
+	Dir     string // configuration, store, log and the keys of the roles
+	Name    string // of the server
 
 	t       testing.TB
 	program string
@@ -77,10 +78,11 @@ var buildNATS = sync.OnceValues(func() (string, error) {
 // prepare fills in the files of deploy/nats.
 func (b *NATSBroker) prepare() {
 	b.t.Helper()
-	address := freePort(b.t)
+	address, monitor := freePort(b.t), freePort(b.t)
+	b.Monitor = "http://" + monitor
 	b.URL = "nats://" + address
 	values := map[string]string{
-		"SERVER_NAME": b.Name, "LISTEN": address, "MONITOR": freePort(b.t), "TLS": "", "CLUSTER": "",
+		"SERVER_NAME": b.Name, "LISTEN": address, "MONITOR": monitor, "TLS": "", "CLUSTER": "",
 		"STORE_DIR": filepath.Join(b.Dir, "store"), "MAX_FILE_STORE": "1GB",
 	}
 	for _, role := range Roles {

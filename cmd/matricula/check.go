@@ -98,6 +98,9 @@ func (s *system) checkStreams(ctx context.Context) []finding {
 	for _, d := range diffs {
 		out = append(out, finding{What: "streams", Text: d + ": run matricula setup"})
 	}
+	if s.cfg.NATS.MonitorURL != "" {
+		out = append(out, checkSync(ctx, s.cfg.NATS.MonitorURL))
+	}
 	gaps, err := stream.Verify(ctx, s.js)
 	if err != nil {
 		return append(out, finding{What: "streams of record", Text: err.Error()})
@@ -109,6 +112,19 @@ func (s *system) checkStreams(ctx context.Context) []finding {
 		out = append(out, finding{What: "streams of record", OK: true, Text: "no gaps"})
 	}
 	return out
+}
+
+// checkSync tells whether an acknowledged event is on the broker's disk. Only
+// the monitoring address knows.
+func checkSync(ctx context.Context, url string) finding {
+	always, err := stream.SyncAlways(ctx, url)
+	switch {
+	case err != nil:
+		return finding{What: "broker's disk", Text: err.Error()}
+	case !always:
+		return finding{What: "broker's disk", Text: "acknowledges before it has synced: set jetstream { sync_interval: always } and restart it"}
+	}
+	return finding{What: "broker's disk", OK: true, Text: "everything acknowledged is synced"}
 }
 
 func (s *system) checkPeople(ctx context.Context) finding {

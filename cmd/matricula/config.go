@@ -40,6 +40,8 @@ type Login struct {
 type NATSConfig struct {
 	URL    string `toml:"url" env:"URL"`
 	CAFile File   `toml:"ca_file" env:"CA_FILE"`
+	// MonitorURL is asked by check alone.
+	MonitorURL string `toml:"monitor_url" env:"MONITOR_URL"`
 	Login
 	Worker   Login `toml:"worker" envPrefix:"WORKER_"`
 	Mailer   Login `toml:"mailer" envPrefix:"MAILER_"`
@@ -106,6 +108,7 @@ type SMTPConfig struct {
 	CAFile       File   `toml:"ca_file" env:"CA_FILE"`
 	From         string `toml:"from" env:"FROM"`
 	Rate         int    `toml:"rate" env:"RATE"`
+	Daily        int    `toml:"daily" env:"DAILY"`
 	Connections  int    `toml:"connections" env:"CONNECTIONS"`
 }
 
@@ -120,6 +123,8 @@ type PortalConfig struct {
 // InstitutionConfig is whose accounts these are and whom people can ask.
 type InstitutionConfig struct {
 	Name             string `toml:"name" env:"NAME"`
+	NameNB           string `toml:"name_nb" env:"NAME_NB"`
+	NameNN           string `toml:"name_nn" env:"NAME_NN"`
 	Realm            string `toml:"realm" env:"REALM"`
 	SupportEmail     string `toml:"support_email" env:"SUPPORT_EMAIL"`
 	SupportURL       string `toml:"support_url" env:"SUPPORT_URL"`
@@ -162,6 +167,7 @@ type LettersConfig struct {
 	ResetValid      Span   `toml:"reset_valid" env:"RESET_VALID"`
 	Reminders       int    `toml:"reminders" env:"REMINDERS"`
 	ReminderAfter   Span   `toml:"reminder_after" env:"REMINDER_AFTER"`
+	TemplatesDir    File   `toml:"templates_dir" env:"TEMPLATES_DIR"`
 }
 
 // WorkerConfig is how the worker works.

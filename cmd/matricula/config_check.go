@@ -60,6 +60,7 @@ func (c *Config) checkServers(e *ConfigError) {
 	s := c.SMTP
 	e.between("smtp.port", s.Port, 1, 65535)
 	e.between("smtp.rate", s.Rate, 0, 1_000_000)
+	e.between("smtp.daily", s.Daily, 0, 100_000_000)
 	e.between("smtp.connections", s.Connections, 1, 64)
 	e.oneOf("smtp.tls", s.TLS, "starttls", "tls", "none")
 	e.need((s.User == "") == (s.PasswordFile.Path == ""), "smtp.user", "and password_file belong together", "set both or none")

@@ -104,7 +104,7 @@ func (r *rig) configure(windows string) {
 	}
 	var b strings.Builder
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(&b, format+"\n", args...) }
-	say("data_dir = %q\nallow_synthetic = true\n[nats]\nurl = %q", filepath.Join(r.dir, "data"), r.broker.URL)
+	say("data_dir = %q\nallow_synthetic = true\n[nats]\nurl = %q\nmonitor_url = %q", filepath.Join(r.dir, "data"), r.broker.URL, r.broker.Monitor)
 	for _, role := range []string{"worker", "mailer", "portal", "operator"} {
 		say("[nats.%s]\nnkey_file = %q", role, r.broker.SeedFile(role))
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -67,9 +68,7 @@ func (r *mailerRole) run(ctx context.Context) error {
 // mailer fills in a mailer from the settings.
 func (s *system) mailer(pub *stream.Publisher) (*mailer.Mailer, error) {
 	in := s.cfg.Institution
-	templates, err := mailer.NewTemplates(mailer.Institution{
-		Name: in.Name, SupportEmail: in.SupportEmail, SupportURL: in.SupportURL, BaseURL: s.cfg.Portal.BaseURL,
-	}, s.cfg.Letters.SONumber, nil)
+	templates, err := s.letters()
 	if err != nil {
 		return nil, err
 	}
@@ -100,9 +99,30 @@ func (s *system) mailer(pub *stream.Publisher) (*mailer.Mailer, error) {
 	}, nil
 }
 
+// letters are the institution's letters, tried with sample people.
+func (s *system) letters() (*mailer.Templates, error) {
+	in := s.cfg.Institution
+	names := map[string]string{}
+	for lang, name := range map[string]string{"nb": in.NameNB, "nn": in.NameNN} {
+		if name != "" {
+			names[lang] = name
+		}
+	}
+	var override fs.FS
+	if dir := string(s.cfg.Letters.TemplatesDir); dir != "" {
+		if _, err := os.ReadDir(dir); err != nil {
+			return nil, fmt.Errorf("letters.templates_dir: %w", err)
+		}
+		override = os.DirFS(dir)
+	}
+	return mailer.NewTemplates(mailer.Institution{
+		Name: in.Name, Names: names, SupportEmail: in.SupportEmail, SupportURL: in.SupportURL, BaseURL: s.cfg.Portal.BaseURL,
+	}, s.cfg.Letters.SONumber, override)
+}
+
 func (s *system) relay() (*mailer.Relay, error) {
 	c := s.cfg.SMTP
-	set := mailer.RelaySettings{Host: c.Host, Port: c.Port, User: c.User, PerMinute: c.Rate, Connections: c.Connections}
+	set := mailer.RelaySettings{Host: c.Host, Port: c.Port, User: c.User, PerMinute: c.Rate, PerDay: c.Daily, Connections: c.Connections}
 	tls, ok := map[string]string{
 		"starttls": mailer.TLSMandatory, "tls": mailer.TLSImplicit, "none": mailer.TLSNone,
 	}[c.TLS]
