@@ -141,10 +141,8 @@ func allowedPace(c SMTPConfig) float64 {
 	return pace
 }
 
-// doneBy is when so many letters are out: at the pace measured, else at the one
-// allowed. A measure over ten minutes says too little where letters have just
-// begun to go, so that the one allowed bounds it from below only where nothing
-// was measured at all.
+// doneBy is when so many letters are out: at the pace measured, which knows of
+// a relay that refuses, else at the one allowed.
 func doneBy(letters int, measured, allowed float64, now time.Time) *time.Time {
 	pace := measured
 	if pace == 0 {
