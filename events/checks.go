@@ -1,6 +1,9 @@
 package events
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // What each contract demands of its data beyond names and kinds. Check digits,
 // windows and everything else that takes a rule of the university to decide is
@@ -181,6 +184,16 @@ func (a *AccountActed) check(c *checks) { c.key(a.Account, "account") }
 func (i *InvitationRequested) check(c *checks) {
 	c.key(i.Account, "account")
 	c.word(i.Purpose, "purpose", "activate", "reset")
+}
+
+func (r *LetterRequested) check(c *checks) {
+	c.key(r.Request, "request")
+	switch {
+	case !strings.HasPrefix(r.Sealed, sealedPrefix):
+		c.refuse(ReasonMalformed, "sealed", "is not sealed; nothing that names a person may cross the bus readable")
+	case len(r.Sealed) > maxNote:
+		c.refuse(ReasonMalformed, "sealed", "is too long; is it the right field?")
+	}
 }
 
 func (m *MailRequest) check(c *checks) {

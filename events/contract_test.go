@@ -80,7 +80,7 @@ var patterns = map[string]string{
 	"Employment.start": datePattern, "Employment.end": datePattern, "Programme.start": datePattern, "Programme.end": datePattern,
 	"EmployeeEnded.end": datePattern, "StudentEnded.end": datePattern,
 	"EmployeeEnded.reason": reasonPattern, "EmployeeCancelled.reason": reasonPattern, "StudentEnded.reason": reasonPattern,
-	"Student.citizenship": `^([A-Z]{2})?$`,
+	"Student.citizenship": `^([A-Z]{2})?$`, "LetterRequested.sealed": `^s1\.[A-Za-z0-9_-]*$`,
 }
 
 // prober asks the decoder about a sample with one value put in another's

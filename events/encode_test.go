@@ -59,6 +59,7 @@ func filled(d events.Data, at time.Time) events.Data {
 }
 
 var words = map[string]string{
+	"sealed":   "s1.c2VhbGVk",
 	"language": "nn", "protection": "confidential", "citizenship": "NO", "type": "so", "birth_date": "2001-02-03",
 	"start": "2027-08-16", "end": "2028-01-31", "email": "kari@example.org", "address": "kari@example.org",
 	"reason": "resigned", "purpose": "reset", "role": "student", "kind": "worker", "outcome": "denied", "status": "5.1.1",

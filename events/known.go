@@ -14,7 +14,7 @@ func Known() []Data {
 		StudentRegistered{}, StudentUpdated{}, SONumberIssued{}, StudentIDChanged{}, StudentEnded{},
 		PasswordCompromised{}, ChangeRequired{}, AccountSuspended{}, AccountRestored{}, AccountInvited{},
 		AccountOpened{}, AccountMerged{}, MailBounced{},
-		AccountActed{}, InvitationRequested{},
+		AccountActed{}, InvitationRequested{}, LetterRequested{},
 	}
 	for _, template := range Letters() {
 		all = append(all, MailRequest{Template: template})
@@ -86,3 +86,4 @@ func (m AccountMerged) personKey() (string, string)       { return "username", m
 func (m MailBounced) personKey() (string, string)         { return "letter", m.Letter }
 func (a AccountActed) personKey() (string, string)        { return "account", a.Account }
 func (i InvitationRequested) personKey() (string, string) { return "account", i.Account }
+func (r LetterRequested) personKey() (string, string)     { return "request", r.Request }

@@ -17,5 +17,17 @@ type InvitationRequested struct {
 	Frozen bool `json:"frozen,omitempty"`
 }
 
+// LetterRequested asks for a letter with a link for somebody who has none or
+// has forgotten the password. The worker finds out who that is, if anybody,
+// and decides; the portal answers everybody alike and knows nothing.
+type LetterRequested struct {
+	// Request names what was asked for and when, under a key of the portal's:
+	// the same again within some minutes is the same event.
+	Request string `json:"request"`
+	// Sealed is what the person typed, closed to the worker's key; see Seal.
+	Sealed string `json:"sealed"`
+}
+
 func (AccountActed) EventType() string        { return "no.usn.portal.account.acted.v1" }
 func (InvitationRequested) EventType() string { return "no.usn.portal.invitation.requested.v1" }
+func (LetterRequested) EventType() string     { return "no.usn.portal.letter.requested.v1" }

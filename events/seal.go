@@ -2,7 +2,9 @@ package events
 
 import (
 	"crypto/ecdh"
+	"crypto/hkdf"
 	"crypto/hpke"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -33,6 +35,23 @@ type SealPublicKey struct{ key hpke.PublicKey }
 // GenerateSealKey draws a new key.
 func GenerateSealKey() (SealKey, error) {
 	key, err := hpke.DHKEM(ecdh.X25519()).GenerateKey()
+	if err != nil {
+		return SealKey{}, fmt.Errorf("seal key: %w", err)
+	}
+	return SealKey{key}, nil
+}
+
+// DeriveSealKey makes the one key pair that belongs to a secret of 32 bytes or
+// more and a purpose, so that who holds the secret needs no further file.
+func DeriveSealKey(secret []byte, purpose string) (SealKey, error) {
+	if len(secret) < 32 {
+		return SealKey{}, errors.New("seal key: secret is shorter than 32 bytes")
+	}
+	material, err := hkdf.Key(sha256.New, secret, nil, "matricula seal key v1|"+purpose, 32)
+	if err != nil {
+		return SealKey{}, fmt.Errorf("seal key: %w", err)
+	}
+	key, err := hpke.DHKEM(ecdh.X25519()).DeriveKeyPair(material)
 	if err != nil {
 		return SealKey{}, fmt.Errorf("seal key: %w", err)
 	}
@@ -156,3 +175,7 @@ func Open(key SealKey, info, sealed string) ([]byte, error) {
 
 // SONumberInfo binds a sealed SO-number to the letter that brings it.
 func SONumberInfo(letter string) string { return "matricula so-number v1|" + letter }
+
+// LetterRequestInfo binds what somebody typed to the one request it was typed
+// for.
+func LetterRequestInfo(request string) string { return "matricula letter request v1|" + request }

@@ -1,6 +1,7 @@
 package events_test
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -108,5 +109,30 @@ func TestSealKeysAreReadBackAndNeverMixedUp(t *testing.T) {
 		if text := fmt.Sprintf(form, key); strings.Contains(text, strings.TrimSpace(private)[25:]) || strings.Contains(text, "0x") {
 			t.Errorf("the key printed with %s shows itself", form)
 		}
+	}
+}
+
+func TestDerivedKeyIsTheSameAgainAndAnotherForAnotherPurpose(t *testing.T) {
+	t.Parallel()
+	secret := bytes.Repeat([]byte{7}, 32)
+	k, err := events.DeriveSealKey(secret, "letters")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := events.Seal(k.Public(), "info", []byte("17912099997"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for purpose, opens := range map[string]bool{"letters": true, "others": false} {
+		again, err := events.DeriveSealKey(secret, purpose)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := events.Open(again, "info", sealed); (err == nil) != opens {
+			t.Errorf("the key for %s: %v", purpose, err)
+		}
+	}
+	if _, err := events.DeriveSealKey(secret[:31], "letters"); err == nil {
+		t.Error("a short secret makes a key")
 	}
 }
