@@ -195,7 +195,7 @@ func (l *Lifecycle) activated(was Account, inv Invitation, rules Acceptance, ski
 	now.State = Active
 	now.Why = Why{Reason: WhyActivated, Since: at, By: "person"}
 	now.Invitations = nil
-	now.PasswordSince, now.SessionsFrom = at, at
+	now.PasswordSince, now.SessionsFrom = at, l.after(was.SessionsFrom)
 	now.Rules = rules
 	now.Affiliations = l.affiliations(was, at)
 	details := map[string]string{"purpose": inv.Purpose}
@@ -208,7 +208,7 @@ func (l *Lifecycle) activated(was Account, inv Invitation, rules Acceptance, ski
 		Fact{What: events.AuditRules, ID: was.ID + "-rules-" + inv.ID, At: at, Invitation: inv.ID, Details: map[string]string{
 			"version": rules.Version, "hash": rules.Hash, "language": rules.Language,
 		}})
-	if inv.Purpose == PurposeReset {
+	if was.State == Suspended {
 		now.Unsent = append(now.Unsent, Fact{
 			What: events.AuditRestored, ID: was.ID + "-restored-" + inv.ID, At: at, Invitation: inv.ID,
 			Details: map[string]string{"from": was.Why.Reason},

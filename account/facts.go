@@ -42,6 +42,13 @@ func (l *Lifecycle) publishFacts(ctx context.Context, a Account) error {
 	if len(a.Unsent) == 0 {
 		return nil
 	}
+	a, err := l.wayBack(ctx, a)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
 	var out []events.Event
 	for _, f := range a.Unsent {
 		out = append(out, l.factEvents(a, f)...)
@@ -50,7 +57,7 @@ func (l *Lifecycle) publishFacts(ctx context.Context, a Account) error {
 		return err
 	}
 	published := a.Unsent
-	_, err := l.update(ctx, Key{ByID, a.ID}, func(now *Account) (bool, error) {
+	_, err = l.update(ctx, Key{ByID, a.ID}, func(now *Account) (bool, error) {
 		left := slices.DeleteFunc(slices.Clone(now.Unsent), func(f Fact) bool {
 			return slices.ContainsFunc(published, func(p Fact) bool { return p.ID == f.ID })
 		})
@@ -69,15 +76,37 @@ func (l *Lifecycle) publishFacts(ctx context.Context, a Account) error {
 func (l *Lifecycle) factEvents(a Account, f Fact) []events.Event {
 	out := []events.Event{events.Once(f.ID, f.At, events.Audit{
 		What: f.What, Account: a.ID, Actor: events.Actor{Kind: "person"}, Outcome: "done",
-		Cause: f.Invitation, Details: f.Details,
+		Reason: f.Details["reason"], Cause: f.Invitation, Details: f.Details,
 	})}
 	template := map[string]string{
 		events.AuditActivated:       events.LetterActivated,
 		events.AuditPasswordChanged: events.LetterPasswordChanged,
+		events.AuditCompromised:     events.LetterPasswordCompromised,
 	}[f.What]
 	if template == "" || a.Address == "" {
 		return out
 	}
 	id := letterID(template, a.ID, f.ID)
-	return append(out, events.Once(id, f.At, l.letter(a, template, id)))
+	out = append(out, events.Once(id, f.At, l.letter(a, template, id)))
+	if inv, ok := a.invitationFor(PurposeReset, l.Now()); ok && f.What == events.AuditCompromised {
+		out = append(out, l.resetLetter(a, inv, ""))
+	}
+	return out
+}
+
+// wayBack makes the invitation that a compromise seen by the portal must lead
+// to: the portal can spend invitations and make none.
+func (l *Lifecycle) wayBack(ctx context.Context, a Account) (Account, error) {
+	if !slices.ContainsFunc(a.Unsent, func(f Fact) bool { return f.What == events.AuditCompromised }) {
+		return a, nil
+	}
+	return l.update(ctx, Key{ByID, a.ID}, func(now *Account) (bool, error) {
+		_, held := now.invitationFor(PurposeReset, l.Now())
+		if held || now.State == Active || !l.reachable(*now, PurposeReset) {
+			return false, nil
+		}
+		now.withdraw(PurposeReset)
+		now.Invitations = append(now.Invitations, newInvitation(PurposeReset, l.Now(), l.Now().Add(l.Letters.ResetValid)))
+		return true, nil
+	})
 }

@@ -115,7 +115,8 @@ func (l *Lifecycle) reachable(a Account, purpose string) bool {
 	case PurposeActivate:
 		return l.invitable(a)
 	case PurposeReset:
-		return a.State == Suspended && a.Why.Reason == WhyCompromised && a.Address != "" && !inside(a.Address, l.Realm)
+		back := a.State == Active || a.State == Suspended && a.Why.Reason == WhyCompromised
+		return back && a.Address != "" && !inside(a.Address, l.Realm)
 	}
 	return false
 }

@@ -181,3 +181,11 @@ func onlyLetters(s string) string {
 		return r
 	}, strings.ToLower(s))
 }
+
+// SameName tells whether two names are spelled alike, whatever the case, the
+// accents, the script and the signs between their parts. Two names of which
+// nothing is left are not the same.
+func SameName(a, b string) bool {
+	a, b = ascii(a), ascii(b)
+	return a != "" && a == b
+}
