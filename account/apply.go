@@ -53,8 +53,9 @@ func applyProfile(acc *Account, a announcement) bool {
 	}
 	acc.Reserved = a.reserved
 	if acc.Address != before.Address && before.Address != "" {
-		// The old link went to an address that is no longer the person's.
-		acc.Invitations = slices.DeleteFunc(acc.Invitations, func(i Invitation) bool { return i.Purpose == PurposeActivate })
+		// The old links went to an address that is no longer the person's. A new
+		// one for a new password is asked for, and comes to the new address.
+		acc.Invitations = nil
 	}
 	return acc.Name != before.Name || acc.BirthDate != before.BirthDate || acc.Address != before.Address ||
 		acc.Mobile != before.Mobile || acc.Language != before.Language || acc.Protection != before.Protection ||

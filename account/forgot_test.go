@@ -206,3 +206,21 @@ func TestRequestsFromOnePlaceAreBounded(t *testing.T) {
 		t.Errorf("elsewhere: %v", err)
 	}
 }
+
+func TestT6LinkToAnAddressThatIsNoLongerThePersonsDies(t *testing.T) {
+	t.Parallel()
+	w := bucketWorld(t)
+	w.activeStudent("256801", fnrA)
+	w.ask(fnrA, "Li")
+	ticket := w.ticket("256801", account.PurposeReset)
+	w.must(w.StudentUpdated(t.Context(), w.meta(events.SourceAdmissions, "256801", june.Add(time.Hour)),
+		events.StudentUpdated{Student: student("256801", "Sigrid", "Li", "moved@example.org", fnr(fnrA))}))
+	if _, err := w.portal().Look(t.Context(), ticket); !errors.Is(err, account.ErrSpent) {
+		t.Errorf("the link to the old address: %v", err)
+	}
+	w.at(w.clock().Add(time.Hour))
+	w.ask(fnrA, "Li")
+	if got := w.mail("mail.reset.>").Address; got != "moved@example.org" {
+		t.Errorf("the new link goes to %s", got)
+	}
+}
