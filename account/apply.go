@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"usn.no/matricula/events"
 	"usn.no/matricula/policy"
@@ -39,8 +40,12 @@ func applyProfile(acc *Account, a announcement) bool {
 	if a.birthDate != "" {
 		acc.BirthDate = a.birthDate
 	}
-	if a.address != "" {
+	if gone, _, bounced := acc.Bounced(); a.address != "" && !(bounced && strings.EqualFold(gone, a.address)) {
 		acc.Address = a.address
+		if bounced {
+			before.Address = gone
+			acc.forgetBounce()
+		}
 	}
 	if a.mobile != "" {
 		acc.Mobile = a.mobile

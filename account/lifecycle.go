@@ -23,6 +23,7 @@ type Lifecycle struct {
 	Publisher Publisher
 	Waiting   Waiting
 	Attempts  Attempts
+	Sent      SentMarks // a worker's, for letters that come back
 
 	Windows       policy.Windows
 	PasswordRules policy.PasswordRules

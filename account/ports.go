@@ -83,6 +83,13 @@ type Publisher interface {
 	Publish(ctx context.Context, evs ...events.Event) error
 }
 
+// SentMarks knows of each letter what became of it, and whose it was.
+//
+// Errors: ErrUnavailable.
+type SentMarks interface {
+	Sent(ctx context.Context, letter string) (events.LetterMark, bool, error)
+}
+
 // Attempts counts wrong identity numbers per invitation, in shared state that
 // survives restarts.
 type Attempts interface {

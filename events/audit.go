@@ -18,6 +18,7 @@ const (
 	AuditLetterSent       = "letter.sent"
 	AuditLetterFailed     = "letter.failed"
 	AuditLetterUnknown    = "letter.unknown"
+	AuditLetterBounced    = "letter.bounced"
 	AuditEventRejected    = "event.rejected"
 )
 
@@ -26,7 +27,7 @@ func Audits() []string {
 	return []string{
 		AuditCreated, AuditInvited, AuditActivated, AuditUpdated, AuditSuspended, AuditRestored, AuditClosed,
 		AuditPasswordChanged, AuditCompromised, AuditChangeRequired, AuditPIN, AuditRules, AuditActivationDenied,
-		AuditLetterSent, AuditLetterFailed, AuditLetterUnknown, AuditEventRejected,
+		AuditLetterSent, AuditLetterFailed, AuditLetterUnknown, AuditLetterBounced, AuditEventRejected,
 	}
 }
 

@@ -1,6 +1,11 @@
 package events
 
-import "time"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"time"
+)
 
 // How far a letter has come.
 const (
@@ -15,6 +20,8 @@ const (
 // again. It holds no address, name or number.
 type LetterMark struct {
 	State    string    `json:"state"`
+	Account  string    `json:"account,omitempty"`  // opaque account ID: whose letter it is
+	To       string    `json:"to,omitempty"`       // tells one address of a person from another, see SentTo
 	Attempts int       `json:"attempts"`           // answers of the relay so far
 	Unknowns int       `json:"unknowns,omitempty"` // of these, how many were silence
 	First    time.Time `json:"first"`              // first attempt: the letter's Date, and what its expiry counts from
@@ -24,4 +31,18 @@ type LetterMark struct {
 	Code     int       `json:"code,omitempty"`   // SMTP reply code, 0 when there was none
 	Status   string    `json:"status,omitempty"` // enhanced status code, "5.1.1"
 	Text     string    `json:"text,omitempty"`   // the relay's words without what could name a person
+}
+
+// AddressPrint tells whether two addresses of one letter's person are the same
+// and nothing else: it is 16 bits of a hash, so that thousands of a million
+// addresses somebody may try have the same.
+func AddressPrint(letter, address string) string {
+	sum := sha256.Sum256([]byte(letter + "\x00" + strings.ToLower(address)))
+	return hex.EncodeToString(sum[:2])
+}
+
+// SentTo tells whether the letter went to this address. A mark that does not
+// say counts as one that did.
+func (m LetterMark) SentTo(letter, address string) bool {
+	return m.To == "" || m.To == AddressPrint(letter, address)
 }

@@ -12,6 +12,11 @@ import (
 	"time"
 )
 
+// goOn moves the clock of a synctest bubble.
+func goOn(d time.Duration) {
+	time.Sleep(d) // waits for the bubble's clock, which takes no time
+}
+
 // passed runs letters through a gate for so long, one after another on every
 // connection, and answers how many went.
 func passed(g *gate, connections int, span time.Duration) int {
@@ -23,7 +28,7 @@ func passed(g *gate, connections int, span time.Duration) int {
 	for range connections {
 		all.Go(func() {
 			for g.enter(ctx, false) == nil {
-				time.Sleep(50 * time.Millisecond) // the relay's time, in the test's clock
+				goOn(50 * time.Millisecond)
 				mu.Lock()
 				n++
 				mu.Unlock()
@@ -69,13 +74,13 @@ func TestRefusalHalvesThePaceOnceAndItComesBack(t *testing.T) {
 			t.Errorf("after refusals at one moment the pace is %.1f a minute, not 30", got)
 		}
 		for range 10 {
-			time.Sleep(paceSettles)
+			goOn(paceSettles)
 			g.slow()
 		}
 		if got := g.pace() * 60; got != 2 {
 			t.Errorf("a relay that keeps refusing is sent %.1f letters a minute, not the slowest, 2", got)
 		}
-		time.Sleep(10 * time.Minute)
+		goOn(10 * time.Minute)
 		if got := g.pace() * 60; got != 60 {
 			t.Errorf("ten minutes after the last refusal the pace is %.1f a minute, not 60", got)
 		}
@@ -94,7 +99,7 @@ func TestRefusalSlowsAnUnlimitedPaceToHalfOfWhatItWas(t *testing.T) {
 		if n := passed(g, 2, 10*time.Second); n < 150 || n > 260 {
 			t.Errorf("%d letters went in ten seconds at about 20 a second", n)
 		}
-		time.Sleep(time.Hour)
+		goOn(time.Hour)
 		if got := g.pace(); !math.IsInf(got, 1) {
 			t.Errorf("an hour without a refusal, and the pace is still held at %.1f a second", got)
 		}
@@ -166,13 +171,13 @@ func TestBreakerTriesOneConnectionAfterEachPause(t *testing.T) {
 				tries++
 				b.done(down, false)
 			}
-			time.Sleep(time.Second)
+			goOn(time.Second)
 		}
 		// 3 at once, then after 5, 10, 20, 40, 80, 160 s and 5 minutes.
 		if tries < 8 || tries > 10 {
 			t.Errorf("a relay that is away is tried %d times in ten minutes", tries)
 		}
-		time.Sleep(breakerLongest)
+		goOn(breakerLongest)
 		if err := b.enter(); err != nil {
 			t.Fatalf("after the longest pause nobody may try: %v", err)
 		}
@@ -193,7 +198,7 @@ func TestRefusedLoginIsNotRepeatedSoon(t *testing.T) {
 				tries++
 				b.done(errors.New("535 5.7.8 no"), true)
 			}
-			time.Sleep(time.Second)
+			goOn(time.Second)
 		}
 		if tries > 9 {
 			t.Errorf("a refused login is tried %d times in an hour: relays lock such accounts", tries)

@@ -87,6 +87,7 @@ func (m *Mailer) Deliver(ctx context.Context, meta events.Meta, r events.MailReq
 	if mark.First.IsZero() {
 		mark.First = now.UTC().Truncate(time.Second)
 	}
+	mark.Account, mark.To = r.Account, events.AddressPrint(r.Letter, r.Address)
 	return m.send(ctx, meta, r, mark)
 }
 

@@ -168,6 +168,10 @@ func TestEachRoleDoesItsWorkWithTheDocumentedRights(t *testing.T) {
 	}
 	must("mailer buries", (&Aside{Publisher: mp}).Bury(ctx, buriedLetter("d2", 3)))
 
+	if _, found, err := (&Letters{Publisher: wp}).Sent(ctx, "l1"); err != nil || !found {
+		t.Errorf("worker reads whose letter came back: %v, %v", found, err)
+	}
+
 	_, pp, portalRefused := b.publisherAs("portal")
 	acted := events.Event{
 		Meta: events.Meta{ID: "c1", Source: events.SourcePortal, Subject: "a1", Time: testTime}, Data: events.AccountActed{Account: "a1"},

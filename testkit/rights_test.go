@@ -23,7 +23,7 @@ var may = map[string][]string{
 	"admissions": {"admissions.*.*.*"},
 	"it":         {"it.*.*.*"},
 	"worker": {
-		"audit.*.*.*", "mail.*.*", "wait.hold.>", "wait.letter.*.*.*", "dead.*.*", "$KV.claims.>",
+		"audit.*.*.*", "mail.*.*", "wait.hold.>", "wait.letter.*.*.*", "dead.*.*", "$KV.claims.>", "$JS.API.STREAM.MSG.GET.KV_letters",
 		"$JS.API.STREAM.MSG.GET.KV_claims",
 		"$JS.API.CONSUMER.INFO.INTAKE.*", "$JS.API.CONSUMER.MSG.NEXT.INTAKE.*",
 		"$JS.API.CONSUMER.INFO.WAIT.*", "$JS.API.CONSUMER.MSG.NEXT.WAIT.*", "$JS.API.CONSUMER.CREATE.WAIT.*.wait.letter.>",

@@ -30,6 +30,7 @@ type accountRow struct {
 	Since    time.Time  `json:"since"`
 	Roles    []string   `json:"roles"`
 	Address  string     `json:"address,omitempty"` // masked
+	Bounced  *bounce    `json:"bounced,omitempty"` // the address that letters came back from
 	Opens    *time.Time `json:"opens,omitempty"`
 	Lacks    string     `json:"lacks,omitempty"` // number, address or role: what keeps it from activating
 }
@@ -43,6 +44,9 @@ func rowOf(life *account.Lifecycle, a account.Account) accountRow {
 		if kind := role.Kind; !strings.Contains(strings.Join(r.Roles, " "), kind) {
 			r.Roles = append(r.Roles, kind)
 		}
+	}
+	if gone, since, ok := a.Bounced(); ok {
+		r.Bounced = &bounce{Address: maskedAddress(gone), Since: since}
 	}
 	if at, ok := life.Opens(a); ok && !at.IsZero() {
 		r.Opens = &at
@@ -118,21 +122,29 @@ func accountShowCommand() *cobra.Command {
 				return fmt.Errorf("account %s: %w", args[0], err)
 			}
 			r := rowOf(s.lifecycle(), a)
-			if asJSON {
-				return printJSON(c.OutOrStdout(), r)
+			troubles, err := s.letterTroubles(c.Context(), a.ID)
+			if err != nil {
+				return err
 			}
-			return table(c.OutOrStdout(), []any{"username", r.Username}, [][]any{
+			if asJSON {
+				return printJSON(c.OutOrStdout(), accountDetails{r, troubles})
+			}
+			err = table(c.OutOrStdout(), []any{"username", r.Username}, [][]any{
 				{"account", r.Account},
 				{"state", fmt.Sprintf("%s (%s) since %s", r.State, r.Why, oslo(r.Since))},
 				{"roles", orDash(strings.Join(r.Roles, ", "))},
 				{"opens", openText(r.Opens)},
 				{"lacks", orDash(r.Lacks)},
-				{"letters go to", r.Address},
+				{"letters go to", r.letters()},
 				{"invitations", invitationText(a)},
 				{"password set", oslo(a.PasswordSince)},
 				{"rules accepted", orDash(a.Rules.Version)},
 				{"not yet published", len(a.Unsent)},
 			})
+			if err != nil {
+				return err
+			}
+			return printTroubles(c.OutOrStdout(), troubles)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")

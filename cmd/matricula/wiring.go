@@ -25,6 +25,7 @@ func handlers(w *worker.Worker, life *account.Lifecycle) {
 	worker.Handle(w, life.StudentUpdated)
 	worker.Handle(w, life.SONumberIssued)
 	worker.Handle(w, life.PasswordCompromised)
+	worker.Handle(w, life.MailBounced)
 	worker.Handle(w, life.AccountActed)
 	worker.Handle(w, life.InvitationRequested)
 	worker.Handle(w, life.LetterDue)
@@ -64,6 +65,7 @@ func (s *system) newWorker(ctx context.Context, m *worker.Metrics) (*workerRole,
 	life := s.lifecycle()
 	life.Directory, life.Claims = watchDirectory(p), watchClaims(stream.NewClaims(pub))
 	life.Publisher, life.Waiting = watchPublisher(pub), watchWaiting(r.waiting)
+	life.Sent = &stream.Letters{Publisher: pub}
 	if life.Identity, err = s.identity(); err != nil {
 		return nil, err
 	}
