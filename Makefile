@@ -1,6 +1,6 @@
 # What can be done here. The default target says so.
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint fmt bench clean
+.PHONY: help demo test build lint fmt bench faults faults-long clean
 
 # packages to test: make test PKG=./policy/...
 PKG ?= ./...
@@ -8,7 +8,7 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 
 help: ## say what can be done
 	@echo 'make <target>:'
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-8s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-12s %s\n", $$1, $$2}'
 
 demo: build ## run everything on this machine, with people of our own: prints the addresses to open
 	@./bin/matricula demo
@@ -30,6 +30,12 @@ fmt: ## format the Go files
 
 bench: ## run the benchmarks of the packages
 	@go test -run '^$$' -bench . -benchmem $(PKG)
+
+faults: ## kill, pause, fill and cut a whole installation, and check from outside; SEED=n plays one again
+	@cd bench && go test ./faults -run '^TestFaults$$' -count=1 -v -timeout 10m -args -seed=$(or $(SEED),0)
+
+faults-long: ## the same for MINUTES=n, a new seed each time
+	@cd bench && go test ./faults -run '^TestFaults$$' -count=1 -v -timeout 0 -args -seed=$(or $(SEED),0) -minutes=$(or $(MINUTES),60)
 
 clean: ## remove what was built
 	@rm -rf bin

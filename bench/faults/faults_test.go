@@ -1,0 +1,44 @@
+package faults
+
+import (
+	"flag"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+var ( //nolint:gochecknoglobals // flags
+	seedFlag    = flag.Uint64("seed", 0, "seed of the first round; 0: of the clock")
+	minutesFlag = flag.Float64("minutes", 0, "go on with further seeds for so long")
+	onlyFlag    = flag.String("only", "", "one round, by name")
+)
+
+// TestFaults is the whole proof; "make faults" runs it.
+func TestFaults(t *testing.T) {
+	seed := *seedFlag
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano()) % 1e6
+	}
+	began := time.Now()
+	dir := t.TempDir()
+	binary, server := filepath.Join(dir, "matricula"), filepath.Join(dir, "nats-server")
+	for _, build := range [][]string{
+		{"build", "-tags", "failpoints", "-o", binary, "usn.no/matricula/cmd/matricula"},
+		{"build", "-o", server, "github.com/nats-io/nats-server/v2"},
+	} {
+		if out, err := exec.Command("go", build...).CombinedOutput(); err != nil {
+			t.Fatalf("go %v: %v\n%s", build, err, out)
+		}
+	}
+	var sum totals
+	for n := uint64(0); n == 0 || time.Since(began).Minutes() < *minutesFlag; n++ {
+		t.Run(fmt.Sprintf("seed=%d", seed+n), func(t *testing.T) { sum.add(t, binary, server, seed+n, *onlyFlag) })
+		if t.Failed() {
+			break
+		}
+	}
+	fmt.Printf("%s in %d seeds, %d kills, %d power cuts; seed %d\n%s; %.0f s\n",
+		plural(sum.violations, "violation"), sum.seeds, sum.kills, sum.cuts, seed, sum.faults(), time.Since(began).Seconds())
+}

@@ -1,0 +1,65 @@
+package faults
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+)
+
+// totals are what a run comes to.
+type totals struct {
+	seeds, kills, cuts, violations int
+	each                           map[string]int
+}
+
+// storms are the rounds of one seed.
+func storms() []storm {
+	return []storm{
+		{name: "worker", roles: []string{"worker-1", "worker-2"}, people: 40, last: 14 * time.Second},
+		{name: "mailer", roles: []string{"mailer-1"}, people: 40, last: 14 * time.Second, trouble: trouble{wait: 200 * time.Millisecond, drop: 0.1, temporary: 0.1, refuse: 0.1}},
+		{name: "portal", roles: []string{"portal-1", "portal-2"}, people: 40, last: 14 * time.Second},
+		{name: "broker", broker: true, people: 30, last: 14 * time.Second},
+		{name: "directory", directory: true, people: 30, last: 14 * time.Second},
+		{name: "frozen", frozen: []string{"worker-1", "portal-2"}, people: 30, last: 13 * time.Second},
+		{name: "everything", roles: []string{"worker-1", "mailer-1", "portal-1"}, broker: true, directory: true, people: 40, last: 14 * time.Second},
+	}
+}
+
+// add runs every round of one seed and counts.
+func (s *totals) add(t *testing.T, binary, server string, seed uint64, only string) {
+	h := newHouse(t, binary, server, seed)
+	defer func() {
+		s.seeds++
+		s.kills += h.total()
+		s.violations += len(h.violated)
+		if s.each == nil {
+			s.each = map[string]int{}
+		}
+		for k, n := range h.kills {
+			s.each[k] += n
+		}
+	}()
+	for n, st := range storms() {
+		if only == "" || only == st.name {
+			h.round(n+1, st)
+		}
+	}
+}
+
+func (s *totals) faults() string {
+	var out []string
+	for k, n := range s.each {
+		out = append(out, fmt.Sprintf("%s %d", k, n))
+	}
+	sort.Strings(out)
+	return strings.Join(out, ", ")
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

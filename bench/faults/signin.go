@@ -1,0 +1,133 @@
+package faults
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// signIns holds I7 and I9 for the people since the last check: an answer
+// "done" is done, each invitation was used once, and an account is active
+// exactly when one of the passwords lets its owner in.
+func (h *house) signIns(v *view) {
+	for _, p := range h.people[h.seen.people:] {
+		found := v.entries[p.lin(h.slapd.Realm)]
+		if len(found) != 1 {
+			continue
+		}
+		_, password, err := h.binds(p)
+		if err != nil {
+			h.violation("I7", "%s: %v", p.No, err)
+			continue
+		}
+		if active := state(found[0]) == "active"; active != (password != "") {
+			h.violation("I7", "%s is half done: %s, and signing in works: %t", p.No, state(found[0]), password != "")
+		}
+		h.usedOnce(p, password)
+	}
+	h.seen.people = len(h.people)
+}
+
+// use is one operation on an invitation: a click with a password, or a look at
+// which password binds.
+type use struct{ password, answer string }
+
+// register is an invitation as it must behave: unused, then used with one
+// password, which stands. A click whose answer was lost may count or not.
+var register = porcupine.Model{ //nolint:gochecknoglobals // a constant
+	Init: func() any { return "" },
+	Step: func(held, in, _ any) (bool, any) {
+		u, now := in.(use), held.(string)
+		switch u.answer {
+		case "done":
+			return now == "", u.password
+		case "unknown":
+			if now == "" {
+				return true, u.password
+			}
+			return true, now
+		case "spent":
+			return now != "", now
+		default: // binds
+			return now == u.password, now
+		}
+	},
+}
+
+// usedOnce checks the history of each of a person's invitations: linearizable
+// as a register that is written once.
+func (h *house) usedOnce(p *person, binds string) {
+	history := map[string][]porcupine.Operation{}
+	last, end := "", time.Now()
+	for i, a := range p.clicks() {
+		u := use{a.password, a.answer}
+		switch a.answer {
+		case "done", "spent", "binds":
+		case "unknown":
+			a.ended = end.Add(time.Hour) // it may take effect at any time
+		default:
+			continue // refused for a reason that leaves the invitation alone
+		}
+		history[a.invitation] = append(history[a.invitation], porcupine.Operation{
+			ClientId: i, Input: u, Call: a.began.UnixNano(), Return: a.ended.UnixNano(),
+		})
+		last = a.invitation
+	}
+	if last != "" {
+		history[last] = append(history[last], porcupine.Operation{
+			ClientId: len(p.clicks()), Input: use{binds, "binds"}, Call: end.UnixNano(), Return: end.UnixNano() + 1,
+		})
+	}
+	for _, operations := range history {
+		if !porcupine.CheckOperations(register, operations) {
+			h.violation("I9", "%s (%s): the invitation was not used exactly once: %s", p.No, p.Fate, story(operations))
+		}
+	}
+}
+
+// story is a history without passwords.
+func story(operations []porcupine.Operation) string {
+	names, lines := map[string]string{"": "none"}, []string(nil)
+	for _, o := range operations {
+		u := o.Input.(use)
+		if names[u.password] == "" {
+			names[u.password] = "p" + spelled(len(names))
+		}
+		lines = append(lines, names[u.password]+" "+u.answer)
+	}
+	return strings.Join(lines, ", ")
+}
+
+// searchLogs holds I14: no identity number, password or ticket in any log, nor
+// on any command line.
+func (h *house) searchLogs() {
+	files, _ := filepath.Glob(filepath.Join(h.dir, "*.log"))
+	files = append(files, filepath.Join(h.slapd.Dir, "slapd.log"), filepath.Join(h.broker.Dir, "nats.log"))
+	texts := map[string]string{"a command line": h.processes()}
+	for _, f := range files {
+		if raw, err := os.ReadFile(f); err == nil {
+			texts[filepath.Base(f)] = string(raw)
+		}
+	}
+	secrets := map[string]bool{}
+	h.mu.Lock()
+	for _, s := range h.leaks {
+		secrets[s] = true
+	}
+	h.mu.Unlock()
+	for _, l := range h.sink.taken() {
+		if _, ticket, ok := strings.Cut(l.Link, "/a/"); ok {
+			secrets[ticket] = true
+		}
+	}
+	for where, text := range texts {
+		for s := range secrets {
+			if strings.Contains(text, s) {
+				h.violation("I14", "%s holds a secret of %d characters", where, len(s))
+			}
+		}
+	}
+}

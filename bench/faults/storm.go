@@ -1,0 +1,240 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// points are where a role kills itself: before and after each side effect.
+var points = map[string][]string{ //nolint:gochecknoglobals // a constant table
+	"worker": {
+		"claims.take.before", "claims.take.after", "directory.create.before", "directory.create.after",
+		"publish.audit.before", "publish.audit.after", "publish.mail.before", "publish.mail.after",
+		"directory.update.before", "directory.update.after", "waiting.plan.before", "waiting.plan.after",
+	},
+	"mailer": {"letters.mark.before", "letters.mark.after", "publish.audit.before", "publish.audit.after"},
+	"portal": {"directory.setpassword.before", "directory.setpassword.after", "publish.portal.before", "publish.portal.after"},
+}
+
+var faultOf = map[string]string{"worker": "F1", "mailer": "F2", "portal": "F3"} //nolint:gochecknoglobals // a constant table
+
+// batter kills a role again and again until the storm ends: at a named point,
+// or at any time; often again while it still recovers.
+func (h *house) batter(ctx context.Context, r *role, random *rand.Rand) {
+	r.hold.Lock()
+	defer r.hold.Unlock()
+	if r.child.kill() {
+		h.dead(r)
+	}
+	for ctx.Err() == nil {
+		point, life := "", time.Duration(200+random.IntN(1500))*time.Millisecond
+		if random.IntN(4) > 0 {
+			list := points[r.kind]
+			point, life = fmt.Sprintf("%s=%d", list[random.IntN(len(list))], 1+random.IntN(4)), 2500*time.Millisecond
+		}
+		h.launch(r, point)
+		select {
+		case <-r.child.done:
+			if r.child.crashed() {
+				h.dead(r)
+			} else {
+				pause(ctx, 100*time.Millisecond)
+			}
+			continue
+		case <-time.After(life):
+		case <-ctx.Done():
+		}
+		if r.child.kill() {
+			h.dead(r)
+		}
+	}
+	h.launch(r, "")
+}
+
+func (h *house) dead(r *role) {
+	h.killed(faultOf[r.kind])
+	if r.kind == "mailer" {
+		h.ambiguous.Add(1)
+	}
+}
+
+// killBroker kills the broker until the storm ends, every other time again
+// while it is still starting.
+func (h *house) killBroker(ctx context.Context, random *rand.Rand) {
+	for ctx.Err() == nil {
+		h.disturbed()
+		if h.natsd.kill() {
+			h.killed("F4")
+		}
+		h.startBroker()
+		if random.IntN(2) == 0 {
+			pause(ctx, time.Duration(10+random.IntN(200))*time.Millisecond)
+			continue
+		}
+		h.awaitBroker()
+		pause(ctx, time.Duration(100+random.IntN(600))*time.Millisecond)
+	}
+	h.awaitBroker()
+	h.disturbed()
+}
+
+// awaitBroker waits until the broker and its streams answer.
+func (h *house) awaitBroker() {
+	began := time.Now()
+	for time.Since(began) < 30*time.Second {
+		if nc, err := nats.Connect(h.broker.URL, h.broker.Options("operator")...); err == nil {
+			_, err = nc.Request("$JS.API.STREAM.INFO.INTAKE", nil, time.Second)
+			nc.Close()
+			if err == nil {
+				return
+			}
+		}
+		time.Sleep(20 * time.Millisecond) // between two looks
+	}
+	h.violation("I13", "the broker was not back within 30 s")
+}
+
+// killDirectory kills slapd in the middle of its writes.
+func (h *house) killDirectory(ctx context.Context, random *rand.Rand) {
+	for ctx.Err() == nil {
+		h.disturbed()
+		h.slapd.Kill()
+		h.killed("F5")
+		pause(ctx, time.Duration(random.IntN(200))*time.Millisecond)
+		h.slapd.Start()
+		pause(ctx, time.Duration(200+random.IntN(600))*time.Millisecond)
+	}
+	h.disturbed()
+}
+
+// freeze stops a process where it stands for longer than the broker waits for
+// an acknowledgement: it goes on after another one has taken its work.
+func (h *house) freeze(ctx context.Context, r *role, d time.Duration) {
+	r.hold.Lock()
+	defer r.hold.Unlock()
+	r.child.signal(syscall.SIGSTOP)
+	h.killed("F7")
+	pause(ctx, d)
+	r.child.signal(syscall.SIGCONT)
+}
+
+// storm is the faults of one round.
+type storm struct {
+	name      string
+	roles     []string // battered
+	frozen    []string // stopped for longer than the ack wait, one after the other
+	broker    bool
+	directory bool
+	trouble   trouble
+	during    func(context.Context) // whatever else
+	people    int
+	last      time.Duration
+}
+
+// rage lets the storm go on for its time.
+func (h *house) rage(ctx context.Context, s storm) {
+	ctx, cancel := context.WithTimeout(ctx, s.last)
+	defer cancel()
+	var wg sync.WaitGroup
+	own := func() *rand.Rand { return rand.New(rand.NewPCG(h.random.Uint64(), 4)) }
+	for _, name := range s.roles {
+		random := own()
+		wg.Go(func() { h.batter(ctx, h.roles[name], random) })
+	}
+	if s.broker {
+		random := own()
+		wg.Go(func() { h.killBroker(ctx, random) })
+	}
+	if s.directory {
+		random := own()
+		wg.Go(func() { h.killDirectory(ctx, random) })
+	}
+	for i, name := range s.frozen {
+		wg.Go(func() {
+			pause(ctx, time.Duration(i)*time.Second)
+			h.freeze(ctx, h.roles[name], s.last)
+		})
+	}
+	if s.during != nil {
+		wg.Go(func() { s.during(ctx) })
+	}
+	h.sink.trouble(s.trouble)
+	wg.Wait()
+	h.sink.trouble(trouble{})
+}
+
+// round is people who live through a storm, then calm, then the checks.
+func (h *house) round(n int, s storm) {
+	began := time.Now()
+	noon := began.Add(s.last * 2 / 3).Truncate(time.Second)
+	h.configure(noon)
+	h.restart()
+	ctx, cancel := context.WithTimeout(context.Background(), s.last+90*time.Second)
+	defer cancel()
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, 24)
+	for range s.people {
+		p, random := h.cast.invent(n, h.random, noon), rand.New(rand.NewPCG(h.random.Uint64(), 5))
+		h.people = append(h.people, p)
+		h.secret(p.Number)
+		wg.Go(func() {
+			pause(ctx, time.Duration(random.Int64N(int64(s.last/2))))
+			if p.Fate == waiting || p.Fate == silent {
+				slots <- struct{}{}
+				defer func() { <-slots }()
+			}
+			h.live(ctx, p, random)
+		})
+	}
+	h.rage(ctx, s)
+	calm := time.Now()
+	took, ok := h.allReady(30 * time.Second)
+	if !ok || took > 10*time.Second {
+		h.violation("I13", "%s: the roles were ready %s after the last fault, not within 10 s", s.name, took)
+	}
+	living := make(chan struct{})
+	go func() { wg.Wait(); close(living) }()
+	select {
+	case <-living:
+	case <-time.After(60 * time.Second):
+		h.violation("I13", "%s: people were still busy 60 s after the last fault", s.name)
+		cancel()
+		<-living
+	}
+	h.check(s.name, calm)
+	fmt.Printf("seed %d round %d %-22s %3d people, %2d s storm, ready %4.1f s, settled %4.1f s after it, %3d kills so far, %d violations (%.0f s)\n",
+		h.seed, n, s.name, s.people, int(s.last.Seconds()), took.Seconds(), h.slowest.Seconds(), h.total(), len(h.violated), time.Since(began).Seconds())
+}
+
+// restart gives every role the settings of this round.
+func (h *house) restart() {
+	for _, r := range h.roles {
+		r.hold.Lock()
+		r.child.signal(syscall.SIGTERM)
+		if !r.child.within(20 * time.Second) {
+			h.violation("I13", "%s did not end within 20 s of SIGTERM", r.name)
+			r.child.kill()
+		}
+		h.launch(r, "")
+		r.hold.Unlock()
+	}
+	if took, ok := h.allReady(10 * time.Second); !ok {
+		h.violation("I13", "the roles were not ready within %s of a restart", took)
+	}
+}
+
+func (h *house) total() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for _, k := range h.kills {
+		n += k
+	}
+	return n
+}
