@@ -161,8 +161,24 @@ func (p *page) Ticket(key string) (Link, error) {
 	return p.to(key, p.link)
 }
 
-// Portal is a link to one of the portal's own pages.
-func (p *page) Portal(key, path string) (Link, error) { return p.to(key, p.base+path) }
+// Portal is a link to one of the portal's own pages, by what it is for.
+func (p *page) Portal(key, page string) (Link, error) {
+	path, ok := portalPages[page]
+	if !ok {
+		return Link{}, fmt.Errorf("letter: %q is no page of the portal that letters link to", page)
+	}
+	return p.to(key, p.base+path)
+}
+
+// portalPages are the portal's pages that letters link to. A test asks the
+// portal for each, so that no letter leads to a page that is not there; what
+// has no page of its own leads to the help page, which says whom to ask.
+var portalPages = map[string]string{
+	"help":        "/help",
+	"compromised": "/help", // tell that somebody else may have the password
+	"password":    "/help", // change it
+	"forgot":      "/help", // ask for a link to set a new one
+}
 
 func (p *page) to(key, url string) (Link, error) {
 	label, err := p.Say(key)
