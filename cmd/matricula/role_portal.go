@@ -51,10 +51,7 @@ func (s *system) newPortal(ctx context.Context) (*portalRole, error) {
 		return nil, fmt.Errorf("portal.listen: %w", err)
 	}
 	s.onClose(func() { _ = r.listener.Close() })
-	r.server = &http.Server{
-		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
-		WriteTimeout: 45 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
-	}
+	r.server = portal.NewServer(s.cfg.Portal.Listen, handler)
 	return r, nil
 }
 
