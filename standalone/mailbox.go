@@ -37,6 +37,9 @@ type Mailbox struct {
 	Dir  string           // where each message is left as a file, and read from at the start; empty: memory only
 	Slow time.Duration    // (3 s)
 	Now  func() time.Time // (time.Now)
+	// Previews are the letters to sample people that /templates shows, those of
+	// one letter beside each other; nil: there is no such page.
+	Previews func() ([]Preview, error)
 
 	smtp     *smtp.Server
 	web      *http.Server

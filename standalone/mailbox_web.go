@@ -22,7 +22,7 @@ const mailPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:
 	"base-uri 'none'; frame-ancestors 'none'"
 
 // Handler is the mailbox's web page: the list, one page a message, its source,
-// and /messages.json. It answers only to loopback names, so that no page from
+// /messages.json, and /templates where there are previews. It answers only to loopback names, so that no page from
 // elsewhere can read the letters by a name that it points here.
 func (b *Mailbox) Handler() http.Handler {
 	t := template.Must(template.ParseFS(pages, "mailbox/*.html"))
@@ -30,6 +30,7 @@ func (b *Mailbox) Handler() http.Handler {
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { b.showList(w, r, t) })
 	mux.HandleFunc("GET /mail/{id}", func(w http.ResponseWriter, r *http.Request) { b.showMail(w, r, t) })
 	mux.HandleFunc("GET /mail/{id}/source.eml", b.showSource)
+	mux.HandleFunc("GET /templates", func(w http.ResponseWriter, r *http.Request) { b.showTemplates(w, r, t) })
 	mux.HandleFunc("GET /messages.json", b.showJSON)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isLoopbackName(r.Host) {
@@ -67,15 +68,16 @@ func page(w http.ResponseWriter, t *template.Template, name string, data any) {
 }
 
 type listPage struct {
-	To     string
-	Follow bool // looks again by itself: only when asked to, because it moves the reader
-	Total  int
-	Mails  []Message // newest first
+	To       string
+	Previews bool // there is a page of templates
+	Follow   bool // looks again by itself: only when asked to, because it moves the reader
+	Total    int
+	Mails    []Message // newest first
 }
 
 func (b *Mailbox) showList(w http.ResponseWriter, r *http.Request, t *template.Template) {
 	q := r.URL.Query()
-	p := listPage{To: q.Get("to"), Follow: q.Get("follow") != "", Mails: b.Messages()}
+	p := listPage{To: q.Get("to"), Follow: q.Get("follow") != "", Previews: b.Previews != nil, Mails: b.Messages()}
 	p.Total = len(p.Mails)
 	p.Mails = slices.DeleteFunc(p.Mails, func(m Message) bool { return !strings.Contains(m.To, p.To) })
 	slices.Reverse(p.Mails)

@@ -68,7 +68,7 @@ func (s *system) embedBroker(ctx context.Context) error {
 func bucketConfig() jetstream.KeyValueConfig { return kv.BucketConfig() }
 
 func (s *system) embedMailbox() error {
-	s.mailbox = &standalone.Mailbox{Dir: filepath.Join(string(s.cfg.DataDir), "mail"), Now: func() time.Time { return s.clock.Now().In(osloZone()) }, Web: s.mailboxWeb}
+	s.mailbox = &standalone.Mailbox{Dir: filepath.Join(string(s.cfg.DataDir), "mail"), Now: func() time.Time { return s.clock.Now().In(osloZone()) }, Web: s.mailboxWeb, Previews: s.previews}
 	if err := s.mailbox.Start(); err != nil {
 		return err
 	}

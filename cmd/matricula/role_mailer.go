@@ -13,6 +13,7 @@ import (
 
 	"usn.no/matricula/events"
 	"usn.no/matricula/mailer"
+	"usn.no/matricula/standalone"
 	"usn.no/matricula/stream"
 	"usn.no/matricula/worker"
 )
@@ -118,6 +119,28 @@ func (s *system) letters() (*mailer.Templates, error) {
 	return mailer.NewTemplates(mailer.Institution{
 		Name: in.Name, Names: names, SupportEmail: in.SupportEmail, SupportURL: in.SupportURL, BaseURL: s.cfg.Portal.BaseURL,
 	}, s.cfg.Letters.SONumber, override)
+}
+
+// previews are every letter in every language to every sample person, with the
+// templates as they are at this moment.
+func (s *system) previews() ([]standalone.Preview, error) {
+	templates, err := s.letters()
+	if err != nil {
+		return nil, err
+	}
+	var out []standalone.Preview
+	for _, letter := range events.Letters() {
+		for _, lang := range []string{"nb", "nn", "en"} {
+			for _, sample := range mailer.Samples(letter, lang, s.cfg.Portal.BaseURL) {
+				l, err := templates.Render(sample.Letter)
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, standalone.Preview{Letter: letter, Language: lang, About: sample.About, Subject: l.Subject, Text: l.Text, HTML: l.HTML})
+			}
+		}
+	}
+	return out, nil
 }
 
 func (s *system) relay() (*mailer.Relay, error) {
