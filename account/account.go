@@ -128,13 +128,16 @@ type Invitation struct {
 	Expires time.Time
 }
 
-// Fact is something a click did, carried in the same Modify as its effect and
-// published from there by a worker: audit event and letter.
+// Fact is something that was done to the account, carried in the same Modify as
+// its effect and published from there by a worker: audit event and letter.
+// Actor and Cause are empty for a click: a person, and the invitation.
 type Fact struct {
 	What       string            `json:"what"` // one of the events.Audit constants
 	ID         string            `json:"id"`   // names the fact: "<account>-activated-<invitation>"
 	At         time.Time         `json:"at"`
 	Invitation string            `json:"invitation,omitempty"`
+	Actor      string            `json:"actor,omitempty"`
+	Cause      string            `json:"cause,omitempty"`
 	Details    map[string]string `json:"details,omitempty"`
 }
 

@@ -70,12 +70,12 @@ func (l *Lifecycle) invitation(ctx context.Context, id, purpose string) (Account
 	if purpose == PurposeActivate && a.State != Pending {
 		return a, held, ErrSpent
 	}
-	if !l.Now().Before(held.Expires) {
-		return a, held, ErrExpired
-	}
 	n, err := l.Attempts.Count(ctx, attemptsKey(id))
 	if err != nil {
 		return a, held, err
+	}
+	if !l.Now().Before(held.Expires) { // after the last wait: a stopped process goes on much later
+		return a, held, ErrExpired
 	}
 	if n >= wrongNumbers {
 		return a, held, ErrFrozen

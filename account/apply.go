@@ -20,6 +20,8 @@ func (l *Lifecycle) apply(acc *Account, a announcement) bool {
 	}
 	if acc.seen(a.Meta, FacetRoles) == "new" {
 		changed = applyRoles(acc, a) || changed
+	} else {
+		recordedFirst(acc.Roles, a.roles)
 	}
 	for _, facet := range []string{FacetProfile, FacetRoles} {
 		if acc.seen(a.Meta, facet) == "new" {
@@ -79,6 +81,19 @@ func newestProfile(acc *Account, a announcement) bool {
 		}
 	}
 	return true
+}
+
+// recordedFirst takes from older state only when a role was recorded first: it
+// may arrive after the newer state.
+func recordedFirst(roles, older []Role) {
+	for i := range roles {
+		for _, o := range older {
+			r := &roles[i]
+			if o.Kind == r.Kind && o.Key == r.Key && o.ID == r.ID && o.Since.Before(r.Since) {
+				r.Since = o.Since
+			}
+		}
+	}
 }
 
 // applyRoles replaces the roles of this source's subject. What was recorded
@@ -166,20 +181,20 @@ func (l *Lifecycle) applyFullState(ctx context.Context, a announcement, acc Acco
 			return false, nil // a tombstone: a late event does not raise it
 		}
 		before := now.Clone()
-		s.again = now.seen(a.Meta, FacetProfile) == "again"
 		newer := now.seen(a.Meta, FacetProfile) == "new" || now.seen(a.Meta, FacetRoles) == "new"
+		s.again = !newer
 		s.changed = l.apply(now, a)
+		s.carried = s.changed && !newer && now.carry(a.Meta)
 		s.renumbered = len(before.Numbers) != len(now.Numbers)
 		s.readdressed = before.Address != now.Address
-		return s.changed || newer || !slices.Equal(before.Numbers, now.Numbers), nil
+		return s.changed || newer || !slices.Equal(before.Numbers, now.Numbers) || !slices.Equal(before.Roles, now.Roles), nil
 	})
 	if err != nil {
 		return err
 	}
 	if s.again {
-		mark, _ := after.mark(a.Source, a.Subject, FacetProfile)
 		s.created = after.Origin == originOf(a.Meta)
-		s.changed = s.changed || mark.Changed
+		s.changed = s.changed || after.changedBy(a.Meta, FacetProfile)
 	}
 	s.account = after
 	return l.follow(ctx, a.Meta, s)
@@ -202,26 +217,23 @@ func (l *Lifecycle) SONumberIssued(ctx context.Context, m events.Meta, e events.
 	}
 	var s step
 	after, err := l.update(ctx, Key{ByID, claim.Account}, func(now *Account) (bool, error) {
-		s = step{again: now.seen(m, FacetNumbers) == "again"}
+		s = step{again: now.seen(m, FacetNumbers) != "new"}
 		if now.State == Closed {
 			return false, nil
 		}
 		before := slices.Clone(now.Numbers)
 		s.renumbered = addNumbers(now, ns)
 		s.changed = addHandles(now, []string{handle}) || s.renumbered
-		newer := now.seen(m, FacetNumbers) == "new"
-		if newer {
+		if !s.again {
 			now.setMark(m, FacetNumbers, s.changed)
 		}
-		return s.changed || newer || !slices.Equal(before, now.Numbers), nil
+		s.carried = s.changed && s.again && now.carry(m)
+		return s.changed || !s.again || !slices.Equal(before, now.Numbers), nil
 	})
 	if err != nil {
 		return l.orWait(m, err)
 	}
-	if s.again {
-		mark, _ := after.mark(m.Source, m.Subject, FacetNumbers)
-		s.changed = s.changed || mark.Changed
-	}
+	s.changed = s.changed || after.changedBy(m, FacetNumbers)
 	s.account = after
 	return l.follow(ctx, m, s)
 }

@@ -12,42 +12,26 @@ import (
 // address. Word that is older than the last password change does nothing, and
 // so does word about an account that has no password, or none any more.
 func (l *Lifecycle) PasswordCompromised(ctx context.Context, m events.Meta, e events.PasswordCompromised) error {
-	did := false
 	a, err := l.update(ctx, Key{ByUsername, e.Username}, func(now *Account) (bool, error) {
-		seen := now.seen(m, FacetState)
-		did = seen == "again"
-		if seen != "new" || now.State == Closed || now.State == Pending || now.PasswordSince.After(m.Time) ||
-			now.Why.Reason == WhyCompromised {
+		if now.seen(m, FacetState) != "new" || now.State == Closed {
 			return false, nil
 		}
-		did = true
+		if now.State == Pending || now.PasswordSince.After(m.Time) || now.Why.Reason == WhyCompromised {
+			now.setMark(m, FacetState, false) // also when it comes again, and there is another password
+			return true, nil
+		}
 		l.compromise(now, m)
 		return true, nil
 	})
 	if err != nil {
 		return l.orWait(m, err)
 	}
-	if !did {
-		return nil
-	}
-	fact := m.Causes(events.Audit{
-		What: events.AuditCompromised, Account: a.ID, Actor: actorOf(m.Source), Outcome: "done",
-		Reason: "reported", Cause: m.ID,
-	}, a.ID)
-	fact.Time = a.SessionsFrom // when it was taken away
-	out := []events.Event{fact}
-	if a.Address != "" {
-		id := letterID(events.LetterPasswordCompromised, a.ID, fact.ID)
-		out = append(out, events.Once(id, m.Time, l.letter(a, events.LetterPasswordCompromised, id)))
-	}
-	if inv, ok := a.invitationFor(PurposeReset, l.Now()); ok {
-		out = append(out, l.resetLetter(a, inv, ""))
-	}
-	return l.Publisher.Publish(ctx, out...)
+	return l.publishFacts(ctx, a)
 }
 
 // compromise is the one Modify: everything that let somebody in is gone with
-// it, and what lets the person back in is there.
+// it, what lets the person back in is there, and the facts ride in it: the way
+// back lives for an hour, an outage between the write and the letters may not.
 func (l *Lifecycle) compromise(now *Account, m events.Meta) {
 	if now.State == Active {
 		now.State = Suspended
@@ -60,6 +44,11 @@ func (l *Lifecycle) compromise(now *Account, m events.Meta) {
 		now.Invitations = []Invitation{newInvitation(PurposeReset, l.Now(), l.Now().Add(l.Letters.ResetValid))}
 	}
 	now.setMark(m, FacetState, true)
+	fact := events.Audit{What: events.AuditCompromised}
+	now.Unsent = append(now.Unsent, Fact{
+		What: fact.What, ID: m.Causes(fact, now.ID).ID, At: l.Now(), Actor: actorOf(m.Source).Kind, Cause: m.ID,
+		Details: map[string]string{"reason": "reported"},
+	})
 }
 
 // resetLetter is named by its invitation; again names a second one of it.

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -75,8 +76,8 @@ func (l *Lifecycle) publishFacts(ctx context.Context, a Account) error {
 // person of it.
 func (l *Lifecycle) factEvents(a Account, f Fact) []events.Event {
 	out := []events.Event{events.Once(f.ID, f.At, events.Audit{
-		What: f.What, Account: a.ID, Actor: events.Actor{Kind: "person"}, Outcome: "done",
-		Reason: f.Details["reason"], Cause: f.Invitation, Details: f.Details,
+		What: f.What, Account: a.ID, Actor: events.Actor{Kind: cmp.Or(f.Actor, "person")}, Outcome: "done",
+		Reason: f.Details["reason"], Cause: cmp.Or(f.Cause, f.Invitation), Details: f.Details,
 	})}
 	template := map[string]string{
 		events.AuditActivated:       events.LetterActivated,

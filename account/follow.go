@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ type step struct {
 	renumbered  bool
 	readdressed bool
 	again       bool
+	carried     bool
 }
 
 // follow publishes what follows from a step, all together.
@@ -29,7 +31,7 @@ func (l *Lifecycle) follow(ctx context.Context, m events.Meta, s step) error {
 	switch {
 	case s.created:
 		out.add(l.fact(m, s.account, events.AuditCreated, s.account.ID+"-created", l.Now()))
-	case s.changed:
+	case s.changed && !s.carried:
 		updated := m.Causes(events.Audit{
 			What: events.AuditUpdated, Account: s.account.ID, Actor: actorOf(m.Source), Outcome: "done", Cause: m.ID,
 		}, s.account.ID)
@@ -42,11 +44,14 @@ func (l *Lifecycle) follow(ctx context.Context, m events.Meta, s step) error {
 		}
 	}
 	if s.created || s.changed || s.again {
-		if err := l.activationLetter(ctx, &out, m, s.account); err != nil {
+		if err := l.activationLetter(ctx, &out, m, s.account, s.again); err != nil {
 			return err
 		}
 	}
-	return l.publish(ctx, out)
+	if err := l.publish(ctx, out); err != nil || !s.carried {
+		return err
+	}
+	return l.publishFacts(ctx, s.account)
 }
 
 func (l *Lifecycle) fact(m events.Meta, a Account, what, name string, at time.Time) events.Event {
@@ -121,14 +126,19 @@ func (l *Lifecycle) opening(a Account) (policy.Opening, bool) {
 
 // activationLetter sees that the letter with the link goes out: now when it is
 // due, else it waits for its window. It needs a number that proves and an
-// address; without them the account is pending and cannot activate.
-func (l *Lifecycle) activationLetter(ctx context.Context, out *effects, m events.Meta, a Account) error {
+// address; without them the account is pending and cannot activate. An event
+// that comes again brings no new link where one has expired meanwhile: its
+// holder asks for one.
+func (l *Lifecycle) activationLetter(ctx context.Context, out *effects, m events.Meta, a Account, again bool) error {
 	o, ok := l.opening(a)
 	if !ok || !l.invitable(a) {
 		return nil
 	}
 	inv, invited := a.invitationFor(PurposeActivate, l.Now())
-	if due := policy.LetterDue(o, recorded(a), l.Letters.InviteBefore); !invited && due.After(l.Now()) {
+	if !invited && again && slices.ContainsFunc(a.Invitations, func(i Invitation) bool { return i.Purpose == PurposeActivate }) {
+		return nil
+	}
+	if due := policy.LetterDue(o, recorded(a), l.Letters.InviteBefore); !invited && !l.reached(due) {
 		out.wait(m, events.WaitingLetter{Account: a.ID, Kind: events.LetterActivation, Group: o.Group}, due)
 		return nil
 	}
@@ -178,7 +188,7 @@ func (a Account) invitationFor(purpose string, now time.Time) (Invitation, bool)
 // updated, where its letter is due.
 func (l *Lifecycle) inviteIfDue(a *Account) bool {
 	o, ok := l.opening(*a)
-	if !ok || !l.invitable(*a) || policy.LetterDue(o, recorded(*a), l.Letters.InviteBefore).After(l.Now()) {
+	if !ok || !l.invitable(*a) || !l.reached(policy.LetterDue(o, recorded(*a), l.Letters.InviteBefore)) {
 		return false
 	}
 	if _, ok := a.invitationFor(PurposeActivate, l.Now()); ok {

@@ -86,7 +86,8 @@ func (l *Lifecycle) LetterRequested(ctx context.Context, m events.Meta, e events
 	if a.State == Pending {
 		purpose = PurposeActivate
 	}
-	a, inv, err := l.inviteAgain(ctx, a.ID, purpose)
+	m.Subject = a.ID // one mark for all that is asked for on a portal
+	a, inv, err := l.inviteAgain(ctx, m, a.ID, purpose)
 	if err != nil || inv.ID == "" {
 		return err
 	}
@@ -127,23 +128,29 @@ func (l *Lifecycle) asking(ctx context.Context, t typed) (Account, error) {
 }
 
 // inviteAgain answers the invitation in force, or a new one where there may be
-// one now: not before the activation letter's own day.
-func (l *Lifecycle) inviteAgain(ctx context.Context, id, purpose string) (a Account, inv Invitation, err error) {
+// one now: not before the activation letter's own day. A request that was
+// answered makes no second one when it comes again.
+func (l *Lifecycle) inviteAgain(ctx context.Context, m events.Meta, id, purpose string) (a Account, inv Invitation, err error) {
 	a, err = l.update(ctx, Key{ByID, id}, func(now *Account) (bool, error) {
 		inv = Invitation{}
 		if !l.reachable(*now, purpose) {
 			return false, nil
 		}
-		if held, ok := now.invitationFor(purpose, l.Now()); ok {
-			inv = held
+		answered := now.seen(m, FacetState) != "new"
+		held, ok := now.invitationFor(purpose, l.Now())
+		if inv = held; answered {
 			return false, nil
+		}
+		now.setMark(m, FacetState, false)
+		if ok {
+			return true, nil
 		}
 		now.withdraw(purpose)
 		if purpose == PurposeActivate {
 			if l.inviteIfDue(now) {
 				inv, _ = now.invitationFor(purpose, l.Now())
 			}
-			return inv.ID != "", nil
+			return true, nil
 		}
 		inv = newInvitation(purpose, l.Now(), l.Now().Add(l.Letters.ResetValid))
 		now.Invitations = append(now.Invitations, inv)

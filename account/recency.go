@@ -58,3 +58,21 @@ func (a *Account) seen(m events.Meta, facet string) string {
 	}
 	return "old"
 }
+
+// changedBy tells whether m is the event of a facet's mark and changed
+// anything.
+func (a *Account) changedBy(m events.Meta, facet string) bool {
+	mark, ok := a.mark(m.Source, m.Subject, facet)
+	return ok && age(m, mark) == 0 && mark.Changed
+}
+
+// carry lets the entry carry the fact that m changed it. No mark says so of an
+// event that is older than its facet: handled again it finds nothing left to
+// change, and nobody would tell of it.
+func (a *Account) carry(m events.Meta) bool {
+	what := events.AuditUpdated
+	a.Unsent = append(a.Unsent, Fact{
+		What: what, ID: m.Causes(events.Audit{What: what}, a.ID).ID, At: m.Time, Actor: actorOf(m.Source).Kind, Cause: m.ID,
+	})
+	return true
+}

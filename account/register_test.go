@@ -81,7 +81,11 @@ func TestOlderFullStateChangesNothingAndNumbersAreKept(t *testing.T) {
 		if a.Address != "new@example.org" || len(a.Numbers) != 1 || !a.Numbers[0].Since.Equal(june.Add(-time.Hour)) {
 			t.Errorf("an older update left address %s and %d numbers", a.Address, len(a.Numbers))
 		}
+		if !a.Roles[0].Since.Equal(june.Add(-time.Hour)) {
+			t.Errorf("the programme counts from %s, and was recorded an hour before", a.Roles[0].Since)
+		}
 		older := student(no, "Sigrid", "Li", "older@example.org", nil)
+		older.Programmes = nil
 		revision := a.Revision
 		w.must(w.StudentUpdated(t.Context(), w.meta(events.SourceAdmissions, no, june.Add(-2*time.Hour)), events.StudentUpdated{Student: older}))
 		if a = w.find(account.ByUsername, no); a.Revision != revision || len(a.Numbers) != 1 {

@@ -23,7 +23,7 @@ func (l *Lifecycle) LetterDue(ctx context.Context, m events.Meta, w events.Waiti
 	var out effects
 	switch w.Kind {
 	case events.LetterActivation:
-		err = l.activationLetter(ctx, &out, m, a)
+		err = l.activationLetter(ctx, &out, m, a, false)
 	case events.LetterReminder:
 		l.reminder(&out, m, a)
 	}
@@ -33,13 +33,21 @@ func (l *Lifecycle) LetterDue(ctx context.Context, m events.Meta, w events.Waiti
 	return l.publish(ctx, out)
 }
 
+// clockSlack is how far a worker's clock may stand behind the broker's.
+const clockSlack = time.Minute
+
+// reached tells whether a letter's time has come. It is the broker's clock that
+// brings a waiting letter: a clock that is a little slow here would send it
+// back to wait for a time that is past there, again and again.
+func (l *Lifecycle) reached(due time.Time) bool { return !due.After(l.Now().Add(clockSlack)) }
+
 // reminder reminds once, of an invitation that still holds.
 func (l *Lifecycle) reminder(out *effects, m events.Meta, a Account) {
 	o, ok := l.opening(a)
 	if !ok || !l.invitable(a) {
 		return
 	}
-	if due := o.At.Add(l.Letters.Reminder); due.After(l.Now()) {
+	if due := o.At.Add(l.Letters.Reminder); !l.reached(due) {
 		out.wait(m, events.WaitingLetter{Account: a.ID, Kind: events.LetterReminder, Group: o.Group}, due)
 		return
 	}
@@ -69,7 +77,8 @@ func (l *Lifecycle) Due(group, kind string) time.Time {
 
 // InvitationRequested answers a person whose link has expired: the worker
 // decides, the portal has promised nothing. A link that still holds is sent
-// again at most once an hour.
+// again at most once an hour. A request that was answered makes no second
+// invitation, however often and however late it comes again.
 func (l *Lifecycle) InvitationRequested(ctx context.Context, m events.Meta, e events.InvitationRequested) error {
 	var inv Invitation
 	a, err := l.update(ctx, Key{ByID, e.Account}, func(now *Account) (bool, error) {
@@ -77,9 +86,14 @@ func (l *Lifecycle) InvitationRequested(ctx context.Context, m events.Meta, e ev
 		if !l.reachable(*now, e.Purpose) {
 			return false, nil
 		}
-		if held, ok := now.invitationFor(e.Purpose, l.Now()); ok && !e.Frozen {
-			inv = held
+		answered := now.seen(m, FacetState) != "new"
+		held, ok := now.invitationFor(e.Purpose, l.Now())
+		if inv = held; answered {
 			return false, nil
+		}
+		now.setMark(m, FacetState, false)
+		if ok && !e.Frozen {
+			return true, nil
 		}
 		now.withdraw(e.Purpose)
 		expires := l.Now().Add(l.Letters.ResetValid)
