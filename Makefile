@@ -1,6 +1,6 @@
 # What can be done here. The default target says so.
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint fmt bench faults faults-long clean
+.PHONY: help demo test build lint fmt bench sim faults faults-long clean
 
 # packages to test: make test PKG=./policy/...
 PKG ?= ./...
@@ -30,6 +30,9 @@ fmt: ## format the Go files
 
 bench: ## run the benchmarks of the packages
 	@go test -run '^$$' -bench . -benchmem $(PKG)
+
+sim: ## play SEEDS=n seeds of the simulation (2000), or one again and tell its story: SEED=n
+	@go test ./account -run '^TestSim$$' -count=1 -v -timeout 10m -args -seeds=$(or $(SEEDS),2000) -seed=$(or $(SEED),0)
 
 faults: ## kill, pause, fill and cut a whole installation, and check from outside; SEED=n plays one again
 	@cd bench && go test ./faults -run '^TestFaults$$' -count=1 -v -timeout 10m -args -seed=$(or $(SEED),0)
