@@ -29,7 +29,7 @@ type Publisher interface {
 // DefaultExpiry is how long a letter is tried after the relay's first answer.
 const DefaultExpiry = 48 * time.Hour
 
-// Mailer delivers letters. Every field but Expiry must be filled in.
+// Mailer delivers letters. Every field but Expiry and Metrics must be filled in.
 type Mailer struct {
 	Templates *Templates
 	Relay     *Relay
@@ -48,6 +48,8 @@ type Mailer struct {
 	// means DefaultExpiry. A letter nobody answered for yet does not expire by
 	// it: an outage of the relay is no reason to throw letters away.
 	Expiry time.Duration
+
+	Metrics *Metrics // nil: none
 
 	// unsaved holds marks that could not be written: the letter is out, and
 	// until its mark is written nothing may send it again.
@@ -132,7 +134,9 @@ func (m *Mailer) send(ctx context.Context, meta events.Meta, r events.MailReques
 	if err != nil {
 		return err
 	}
+	begun := time.Now()
 	reply := m.Relay.Send(ctx, msg)
+	m.Metrics.tried(r.Template, reply, time.Since(begun))
 	if reply.Outcome == Connection {
 		return events.Unavailable(fmt.Errorf("letter %s: relay: %w", r.Letter, reply.Err))
 	}

@@ -146,7 +146,7 @@ func newRig(t testing.TB, s mailer.RelaySettings) *rig {
 		Templates: templates(t), Relay: relay, Marks: r.marks, Publisher: r.audit, Key: key,
 		From:   mailer.Sender{Name: "IT ved USN", Address: "konto@example.no", ReplyTo: "it-hjelp@example.no"},
 		Ticket: func(invitation, purpose string) string { return "ticket-of-" + invitation + "-for-" + purpose },
-		Now:    r.clock,
+		Now:    r.clock, Metrics: mailer.NewMetrics(relay),
 	}
 	return r
 }

@@ -25,8 +25,9 @@ const letterTurn = 15 * time.Minute
 // mailerRole hands letters to the relay.
 type mailerRole struct {
 	*system
-	js   jetstream.JetStream
-	work *worker.Worker
+	js      jetstream.JetStream
+	work    *worker.Worker
+	letters *mailer.Metrics
 }
 
 func (s *system) newMailer(ctx context.Context, m *worker.Metrics) (*mailerRole, error) {
@@ -42,7 +43,7 @@ func (s *system) newMailer(ctx context.Context, m *worker.Metrics) (*mailerRole,
 	if err != nil {
 		return nil, err
 	}
-	r := &mailerRole{system: s, js: js, work: &worker.Worker{
+	r := &mailerRole{system: s, js: js, letters: deliver.Metrics, work: &worker.Worker{
 		Conn: js.Conn(), Aside: &stream.Aside{Publisher: pub, Clock: s.settings().Clock}, Publisher: pub,
 		Log: s.log, Name: "mail", Metrics: m, Attempts: s.cfg.Worker.Attempts, Now: s.clock.Now,
 		Timeout: letterTurn,
@@ -96,7 +97,7 @@ func (s *system) mailer(pub *stream.Publisher) (*mailer.Mailer, error) {
 	return &mailer.Mailer{
 		Templates: templates, Relay: relay, From: from,
 		Marks: watchMarks(&stream.Letters{Publisher: pub}), Publisher: watchPublisher(pub),
-		Ticket: t.Seal, Key: private, Now: s.clock.Now,
+		Ticket: t.Seal, Key: private, Now: s.clock.Now, Metrics: mailer.NewMetrics(relay),
 	}, nil
 }
 

@@ -98,7 +98,9 @@ func (s *system) start(ctx context.Context, roles []string) (*running, error) {
 		case roleWorker:
 			r.worker, err = s.newWorker(ctx, m)
 		case roleMailer:
-			r.mailer, err = s.newMailer(ctx, m)
+			if r.mailer, err = s.newMailer(ctx, m); err == nil {
+				r.registry.MustRegister(r.mailer.letters)
+			}
 		case rolePortal:
 			r.portal, err = s.newPortal(ctx)
 		}
