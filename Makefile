@@ -35,6 +35,7 @@ sim: ## play SEEDS=n seeds of the simulation (2000), or one again and tell its s
 	@go test ./account -run '^TestSim$$' -count=1 -v -timeout 10m -args -seeds=$(or $(SEEDS),2000) -seed=$(or $(SEED),0)
 
 faults: ## kill, pause, fill and cut a whole installation, and check from outside; SEED=n plays one again
+	@$(MAKE) --no-print-directory sim SEED=0
 	@cd bench && go test ./faults -run '^TestFaults$$' -count=1 -v -timeout 10m -args -seed=$(or $(SEED),0)
 
 faults-long: ## the same for MINUTES=n, a new seed each time
