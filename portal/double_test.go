@@ -26,6 +26,9 @@ type life struct {
 	slow        chan struct{} // Activate waits for it, whatever its context
 	entered     chan struct{} // closed when it waits
 	calls       map[string]int
+
+	people   people
+	sessions memory
 }
 
 type invitation struct {

@@ -85,6 +85,22 @@ var (
 		body: []string{"proof_gone_text", "nothing_lost"}, action: onward()}
 )
 
+// What somebody who looks after an account can be answered with.
+var (
+	tooManyTries = &notice{status: http.StatusTooManyRequests, title: "too_many_title",
+		body: []string{"too_many_tries", "too_many_elsewhere"}, action: action{Href: "/forgot", Text: "to_forgot"}}
+	signedOutNow = &notice{status: http.StatusOK, title: "signed_out_title",
+		body: []string{"signed_out_text", "done_shared"}, action: toSignIn()}
+	passwordChanged = &notice{status: http.StatusOK, title: "done_reset_title",
+		body: []string{"changed_text", "changed_others", "changed_letter"}, action: action{Href: "/account", Text: "to_account"}}
+	letterAsked = &notice{status: http.StatusOK, title: "asked_title",
+		body: []string{"letter_asked_text", "asked_wait"}, steps: []string{"letter_asked_early", "letter_asked_often"}, action: home()}
+	reported = &notice{status: http.StatusOK, title: "reported_title",
+		body: []string{"reported_text", "asked_wait"}, action: action{Href: "/forgot", Text: "to_forgot"}}
+)
+
+func toSignIn() action { return action{Href: "/signin", Text: "to_signin"} }
+
 // noticeOf finds the page for an error of the domain; nil means that nobody
 // expected it.
 func noticeOf(err error) *notice {

@@ -191,6 +191,15 @@ func (s *site) finish(w http.ResponseWriter, r *http.Request, receipt account.Re
 		s.fail(w, r, receipt.Language, err)
 		return
 	}
+	if err := s.remember(w, r, receipt.Username); err != nil {
+		s.fail(w, r, receipt.Language, err)
+		return
+	}
+	// A session from before is over, whoever's it was.
+	if err := s.end(r.Context(), w, r); err != nil {
+		s.fail(w, r, receipt.Language, err)
+		return
+	}
 	s.forget(w, r, ticketCookie, proofCookie)
 	seeOther(w, "/activate/done")
 }

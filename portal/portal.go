@@ -4,7 +4,8 @@
 // anything, and only a complete form reaches the domain.
 //
 // It must not know how an account lives, where it is kept or how letters are
-// sent, and it keeps nothing between two requests but what a cookie holds.
+// sent, and it keeps nothing between two requests but what a cookie holds and, sealed,
+// what a session is.
 package portal
 
 import (
@@ -39,6 +40,9 @@ type Clicks interface {
 type Letters interface {
 	// Again asks for a new letter in place of an expired one.
 	Again(ctx context.Context, ticket string) error
+	// RequestLetter asks for one for whoever has no link. It answers the same
+	// for everybody.
+	RequestLetter(ctx context.Context, r account.LetterRequest) error
 }
 
 // Institution is who runs the portal. Name and one way to reach support are
@@ -72,8 +76,11 @@ type Rate struct {
 
 // Portal is the settings of the site. Fill it in and call Handler.
 type Portal struct {
-	Clicks  Clicks
-	Letters Letters
+	Clicks   Clicks
+	Letters  Letters
+	People   People
+	Changes  Changes
+	Sessions Sessions
 
 	// BaseURL is the portal's own address, "https://konto.example.no". With
 	// https the cookies are Secure and carry the __Host- prefix, and
@@ -87,6 +94,11 @@ type Portal struct {
 	Institution Institution
 	Password    PasswordRules
 	Rate        Rate
+	Times       Times
+	// Pace is the step in which whoever shows a password is answered, right or
+	// wrong; longer than a hash takes. Zero: at once, which tells strangers who
+	// exists.
+	Pace time.Duration
 	// Proxies are the only senders whose X-Forwarded-For is believed, and only
 	// for the rate limit. Empty: the header is ignored.
 	Proxies []netip.Prefix
@@ -127,6 +139,12 @@ func (p *Portal) site() (*site, error) {
 	if s.Now == nil {
 		s.Now = time.Now
 	}
+	if s.Times.Idle <= 0 {
+		s.Times.Idle = 30 * time.Minute
+	}
+	if s.Times.Absolute <= 0 {
+		s.Times.Absolute = 8 * time.Hour
+	}
 	if err := s.check(); err != nil {
 		return nil, err
 	}
@@ -162,8 +180,8 @@ func (s *site) check() error {
 	s.base, s.https = u, u.Scheme == "https"
 	in := s.Institution
 	switch {
-	case s.Clicks == nil || s.Letters == nil:
-		return errors.New("clicks and letters are missing")
+	case s.Clicks == nil || s.Letters == nil || s.People == nil || s.Changes == nil || s.Sessions == nil:
+		return errors.New("clicks, letters, people, changes or sessions are missing")
 	case in.Name == "":
 		return errors.New("institution name is missing")
 	case in.SupportEmail == "" && in.SupportURL == "":

@@ -21,10 +21,22 @@ func (s *site) table() map[string]route {
 		"/activate/password": {get: s.choose, post: s.activate},
 		"/activate/again":    {get: s.toActivate, post: s.again},
 		"/activate/done":     {get: s.done},
-		"/rules":             {get: s.document("/rules", s.rules)},
-		"/privacy":           {get: s.document("/privacy", s.privacy)},
-		"/accessibility":     {get: s.document("/accessibility", s.access)},
-		"/help":              {get: s.help},
+
+		"/signin":               {get: s.signIn, post: s.enter},
+		"/signout":              {get: s.signedOut, post: s.signOut},
+		"/signout/everywhere":   {get: s.toOwn, post: s.signOutEverywhere},
+		"/account":              {get: s.own},
+		"/password":             {get: s.change, post: s.changed},
+		"/password/done":        {get: s.changeDone},
+		"/forgot":               {get: s.forgot, post: s.ask},
+		"/forgot/asked":         {get: s.askedFor},
+		"/compromised":          {get: s.compromised, post: s.report},
+		"/compromised/password": {get: s.renew, post: s.renewed},
+
+		"/rules":         {get: s.document("/rules", s.rules)},
+		"/privacy":       {get: s.document("/privacy", s.privacy)},
+		"/accessibility": {get: s.document("/accessibility", s.access)},
+		"/help":          {get: s.help},
 	}
 }
 

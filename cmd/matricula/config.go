@@ -118,6 +118,8 @@ type PortalConfig struct {
 	BaseURL        string   `toml:"base_url" env:"BASE_URL"`
 	SecretFile     Secret   `toml:"secret_file" env:"SECRET_FILE"`
 	TrustedProxies []string `toml:"trusted_proxies" env:"TRUSTED_PROXIES"`
+	SessionIdle    Span     `toml:"session_idle" env:"SESSION_IDLE"`
+	SessionMax     Span     `toml:"session_max" env:"SESSION_MAX"`
 }
 
 // InstitutionConfig is whose accounts these are and whom people can ask.
@@ -141,6 +143,7 @@ type KeysConfig struct {
 	ClaimsFile        Secret `toml:"claims_file" env:"CLAIMS_FILE"`
 	MailerPublicFile  File   `toml:"mailer_public_file" env:"MAILER_PUBLIC_FILE" beside:"secrets"`
 	MailerPrivateFile Secret `toml:"mailer_private_file" env:"MAILER_PRIVATE_FILE"`
+	WorkerPublicFile  File   `toml:"worker_public_file" env:"WORKER_PUBLIC_FILE" beside:"secrets"`
 }
 
 // PasswordConfig is the password rules; see policy.PasswordRules.

@@ -69,6 +69,9 @@ func (c *Config) checkServers(e *ConfigError) {
 	e.need(s.From == "" || err == nil, "smtp.from", "is no address", `write for example "USN <no-reply@usn.no>"`)
 }
 
+// sessionKept is how long the bucket keeps a session nobody uses.
+const sessionKept = 12 * time.Hour
+
 func (c *Config) checkPortal(e *ConfigError) {
 	p := c.Portal
 	e.need(p.Listen != "", "portal.listen", "is empty", `set it, for example "127.0.0.1:8080"`)
@@ -81,6 +84,9 @@ func (c *Config) checkPortal(e *ConfigError) {
 		_, err := netip.ParsePrefix(proxy)
 		e.need(err == nil, "portal.trusted_proxies", fmt.Sprintf("holds %q", proxy), `write networks, for example "10.0.0.0/8" or "10.0.0.1/32"`)
 	}
+	idle, most := p.SessionIdle.Duration, p.SessionMax.Duration
+	e.need(!p.SessionIdle.bad && idle >= time.Minute && idle <= most, "portal.session_idle", fmt.Sprintf("is %q", p.SessionIdle), "write a time between 1m and session_max, for example \"30m\"")
+	e.need(!p.SessionMax.bad && most <= sessionKept, "portal.session_max", fmt.Sprintf("is %q", p.SessionMax), "write a time of 12h at most, for example \"8h\"")
 	i := c.Institution
 	e.need(i.Name != "", "institution.name", "is empty", "set it: pages and letters name the institution")
 	e.need(domain.MatchString(i.Realm), "institution.realm", fmt.Sprintf("is %q", i.Realm), `set it to a domain, for example "usn.no"`)

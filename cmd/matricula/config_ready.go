@@ -65,6 +65,8 @@ func (c *Config) readyPortal(e *ConfigError) {
 	e.key("portal.secret_file", c.Portal.SecretFile)
 	e.key("keys.ticket_file", c.Keys.TicketFile)
 	e.readable("keys.ticket_old_file", c.Keys.TicketOldFile)
+	_, err := os.ReadFile(string(c.Keys.WorkerPublicFile))
+	e.need(err == nil, "keys.worker_public_file", fmt.Sprintf("cannot be used: %v", err), "matricula setup makes it; the worker holds the other half")
 	c.readyInstitution(e)
 }
 

@@ -125,7 +125,7 @@ func TestEmbeddedServersAreForAProcessWithEveryRole(t *testing.T) {
 	if err := os.Mkdir(keys, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"portal.key", "ticket.key", "claims.key", "mailer.key", "mailer.pub"} {
+	for _, name := range []string{"portal.key", "ticket.key", "claims.key", "mailer.key", "mailer.pub", "worker.pub"} {
 		secretFile(t, keys, name, "not a key, and long enough", 0o600)
 	}
 	c, err := LoadConfig("", []string{"MATRICULA_DATA_DIR=" + data, "MATRICULA_EMBEDDED=true"})

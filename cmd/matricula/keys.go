@@ -35,6 +35,11 @@ func makeKeys(cfg Config) ([]string, error) {
 		}
 		said = append(said, keyLine(made, k.name, k.file.Path, k.why))
 	}
+	line, err := makeWorkerPublic(cfg)
+	if err != nil {
+		return said, fmt.Errorf("keys.worker_public_file: %w", err)
+	}
+	said = append(said, line)
 	var pub string
 	private := cfg.Keys.MailerPrivateFile.Path
 	made, err := makeKey(private, func() (string, error) {
@@ -61,6 +66,33 @@ func makeKeys(cfg Config) ([]string, error) {
 		return said, fmt.Errorf("keys.mailer_public_file: %w", err)
 	}
 	return append(said, keyLine(true, "keys.mailer_public_file", string(cfg.Keys.MailerPublicFile), "every worker needs it")), nil
+}
+
+// workerKey opens what portals seal to workers. It is made from the key that
+// every worker holds and nobody else.
+func workerKey(claims Secret) (events.SealKey, error) {
+	k, err := key("keys.claims_file", claims)
+	if err != nil {
+		return events.SealKey{}, err
+	}
+	return events.DeriveSealKey(k, "letter requests")
+}
+
+// makeWorkerPublic writes the half that portals need, unless it stands there.
+func makeWorkerPublic(cfg Config) (line string, err error) {
+	const name, why = "keys.worker_public_file", "every portal needs it"
+	k, err := workerKey(cfg.Keys.ClaimsFile)
+	if err != nil {
+		return "", err
+	}
+	path, text := string(cfg.Keys.WorkerPublicFile), k.Public().Text()
+	if path == "" {
+		return "", errors.New("no file is named")
+	}
+	if there, err := os.ReadFile(path); err == nil && string(there) == text {
+		return keyLine(false, name, path, why), nil
+	}
+	return keyLine(true, name, path, why), writeWhole(path, text, 0o644)
 }
 
 func keyLine(made bool, name, path, why string) string {

@@ -7,15 +7,21 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"usn.no/matricula/account"
 	"usn.no/matricula/breach"
+	"usn.no/matricula/events"
 	"usn.no/matricula/portal"
 	"usn.no/matricula/stream"
 )
+
+// pace is the step in which whoever shows a password is answered: longer than
+// a hash, a bind and the counters take on an idle machine.
+const pace = 400 * time.Millisecond
 
 // portalRole serves the self-service portal.
 type portalRole struct {
@@ -32,7 +38,7 @@ func (s *system) newPortal(ctx context.Context) (*portalRole, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.refuseDrift(ctx, js, stream.Audit, "KV_"+stream.BucketLimits); err != nil {
+	if err := s.refuseDrift(ctx, js, stream.Audit, "KV_"+stream.BucketLimits, "KV_"+stream.BucketSessions); err != nil {
 		return nil, err
 	}
 	p, err := s.people(ctx, rolePortal, js)
@@ -40,10 +46,11 @@ func (s *system) newPortal(ctx context.Context) (*portalRole, error) {
 		return nil, err
 	}
 	r := &portalRole{system: s, js: js, people: p}
-	if r.life, err = s.clicks(js, p); err != nil {
+	pub := s.publisher(js)
+	if r.life, err = s.clicks(pub, p); err != nil {
 		return nil, err
 	}
-	handler, err := s.pages(r.life)
+	handler, err := s.pages(r.life, pub)
 	if err != nil {
 		return nil, err
 	}
@@ -57,8 +64,7 @@ func (s *system) newPortal(ctx context.Context) (*portalRole, error) {
 
 // clicks is the lifecycle as the portal needs it: it may set passwords and
 // claims nothing.
-func (s *system) clicks(js jetstream.JetStream, p people) (*account.Lifecycle, error) {
-	pub := s.publisher(js)
+func (s *system) clicks(pub *stream.Publisher, p people) (*account.Lifecycle, error) {
 	life := s.lifecycle()
 	life.Windows = portalWindows(life.Windows)
 	life.Directory, life.Passwords = watchDirectory(p), watchPasswords(p)
@@ -67,8 +73,27 @@ func (s *system) clicks(js jetstream.JetStream, p people) (*account.Lifecycle, e
 	if life.Tickets, err = s.tickets(); err != nil {
 		return nil, err
 	}
+	if life.SealRequest, err = s.requestSealer(); err != nil {
+		return nil, err
+	}
 	life.Breached, err = s.breached()
 	return life, err
+}
+
+// requestSealer closes what somebody typed to the worker: the portal could not
+// tell whose number it is, and on the bus nobody is to.
+func (s *system) requestSealer() (func(request, text string) (string, error), error) {
+	text, err := os.ReadFile(string(s.cfg.Keys.WorkerPublicFile))
+	if err != nil {
+		return nil, fmt.Errorf("keys.worker_public_file: %w", err)
+	}
+	pub, err := events.ParseSealPublicKey(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("keys.worker_public_file: %w", err)
+	}
+	return func(request, text string) (string, error) {
+		return events.Seal(pub, events.LetterRequestInfo(request), []byte(text))
+	}, nil
 }
 
 // breached looks a password up in the embedded list, then in the index and the
@@ -92,14 +117,16 @@ func (s *system) breached() (func(context.Context, string, account.Account) (boo
 	}, nil
 }
 
-func (s *system) pages(life *account.Lifecycle) (http.Handler, error) {
+func (s *system) pages(life *account.Lifecycle, pub *stream.Publisher) (http.Handler, error) {
 	secret, err := key("portal.secret_file", s.cfg.Portal.SecretFile)
 	if err != nil {
 		return nil, err
 	}
 	in := s.cfg.Institution
 	site := &portal.Portal{
-		Clicks: life, Letters: life, BaseURL: s.cfg.Portal.BaseURL, Secrets: [][]byte{secret},
+		Clicks: life, Letters: life, People: life, Changes: life, Sessions: &stream.Sessions{Publisher: pub},
+		Times: portal.Times{Idle: s.cfg.Portal.SessionIdle.Duration, Absolute: s.cfg.Portal.SessionMax.Duration}, Pace: pace,
+		BaseURL: s.cfg.Portal.BaseURL, Secrets: [][]byte{secret},
 		Institution: portal.Institution{
 			Name: in.Name, SupportEmail: in.SupportEmail, SupportURL: in.SupportURL,
 			RulesDir: string(in.RulesDir), PrivacyDir: string(in.PrivacyDir),

@@ -28,6 +28,7 @@ func handlers(w *worker.Worker, life *account.Lifecycle) {
 	worker.Handle(w, life.MailBounced)
 	worker.Handle(w, life.AccountActed)
 	worker.Handle(w, life.InvitationRequested)
+	worker.Handle(w, life.LetterRequested)
 	worker.Handle(w, life.LetterDue)
 }
 
@@ -71,6 +72,13 @@ func (s *system) newWorker(ctx context.Context, m *worker.Metrics) (*workerRole,
 	}
 	if life.Seal, err = s.sealer(); err != nil {
 		return nil, err
+	}
+	requests, err := workerKey(s.cfg.Keys.ClaimsFile)
+	if err != nil {
+		return nil, err
+	}
+	life.OpenRequest = func(request, sealed string) ([]byte, error) {
+		return events.Open(requests, events.LetterRequestInfo(request), sealed)
 	}
 	r.life = life
 	r.intake = r.work("intake")

@@ -1,0 +1,136 @@
+package portal
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"usn.no/matricula/account"
+)
+
+// Changes are what a person does about a password. Errors are those of package
+// account.
+type Changes interface {
+	// ChangePassword sets a new password for whoever knows the old one.
+	ChangePassword(ctx context.Context, t account.Try, password string) (account.Own, error)
+	// Compromised blocks the account at once.
+	Compromised(ctx context.Context, r account.Report) (account.Own, error)
+	// Renew sets a password in place of one that was reported.
+	Renew(ctx context.Context, r account.Renewal) (account.Own, error)
+}
+
+// changeForm is the page on which a new password is set, with the old one or
+// with the identity number.
+type changeForm struct {
+	Username string
+	SignedIn bool   // the username is known
+	Number   string // of somebody who renews
+	Limits   PasswordRules
+	Answers  []ruleAnswer
+	Names    string
+}
+
+func (s *site) change(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	b, own, err := s.whose(ctx, w, r)
+	switch {
+	case err != nil:
+		s.fail(w, r, b.Language, err)
+	case b.Blocked:
+		seeOther(w, "/compromised/password")
+	default:
+		s.changePage(w, r, own, changeForm{}, nil)
+	}
+}
+
+func (s *site) changePage(w http.ResponseWriter, r *http.Request, own account.Own, form changeForm, problems []problem) {
+	lang := s.languageOf(w, r, own.Language)
+	if own.ID != "" {
+		form.Username, form.SignedIn = own.Username, true
+	}
+	form.Names = strings.Join(strings.Fields(own.Name+" "+form.Username), " ")
+	s.complete(lang, &form)
+	s.form(w, r, "change", "/password", s.view(lang, "change_title", form), problems)
+}
+
+func (s *site) complete(lang string, form *changeForm) {
+	form.Limits = s.Password
+	if form.Answers == nil {
+		form.Answers = s.answers(lang, nil)
+	}
+}
+
+// changed takes the form.
+func (s *site) changed(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	values, bad := readForm(r, "username", "old", "password")
+	if bad != nil {
+		s.refuse(w, r, bad)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
+	defer cancel()
+	b, own, err := s.whose(ctx, w, r)
+	if err != nil {
+		s.fail(w, r, b.Language, err)
+		return
+	}
+	form := changeForm{Username: values.Get("username")}
+	if own.ID != "" {
+		form.Username = own.Username // who signed in decides, not the form
+	}
+	lang := s.languageOf(w, r, own.Language)
+	var problems []problem
+	for field, key := range map[string]string{"username": "username_missing", "old": "old_missing", "password": "password_missing"} {
+		if v := values.Get(field); v == "" && !(field == "username" && own.ID != "") {
+			problems = append(problems, problem{field, s.say(lang, key)})
+		}
+	}
+	if problems != nil {
+		slices.SortFunc(problems, func(a, b problem) int { return place(a.Field) - place(b.Field) })
+		s.changePage(w, r, own, form, problems)
+		return
+	}
+	after, err := s.Changes.ChangePassword(ctx, s.try(r, form.Username, values.Get("old")), values.Get("password"))
+	s.steady(ctx, began)
+	if err == nil {
+		s.entered(ctx, w, r, after, "/password/done")
+		return
+	}
+	if errors.Is(err, account.ErrWrongPassword) {
+		field, text := "username", s.say(lang, "signin_wrong")
+		if own.ID != "" {
+			field, text = "old", s.say(lang, "old_wrong")
+		}
+		s.changePage(w, r, own, form, []problem{{field, text}})
+		return
+	}
+	if problems = s.unfit(lang, err, &form); problems == nil {
+		s.failTry(w, r, err)
+		return
+	}
+	s.changePage(w, r, own, form, problems)
+}
+
+// place is where a field stands on the page.
+func place(field string) int {
+	return slices.Index([]string{"username", "number", "old", "password"}, field)
+}
+
+// unfit is what is wrong with the new password; nil when something else is.
+func (s *site) unfit(lang string, err error, form *changeForm) []problem {
+	if broken, ok := errors.AsType[*account.PasswordError](err); ok {
+		form.Answers = s.answers(lang, broken.Answers)
+		return []problem{{"password", s.say(lang, "password_breaks")}}
+	}
+	if errors.Is(err, account.ErrSamePassword) {
+		return []problem{{"password", s.say(lang, "password_same")}}
+	}
+	return nil
+}
+
+func (s *site) changeDone(w http.ResponseWriter, r *http.Request) { s.refuse(w, r, passwordChanged) }

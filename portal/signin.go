@@ -1,0 +1,171 @@
+package portal
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"usn.no/matricula/account"
+)
+
+// People is who may look after an account: whoever knows its password. Errors
+// are those of package account.
+type People interface {
+	// SignIn checks a password; with ErrBreached the account is blocked now.
+	SignIn(ctx context.Context, t account.Try) (account.Own, error)
+	// Own is the account of a session, or ErrSignedOut.
+	Own(ctx context.Context, id string, from time.Time) (account.Own, error)
+	// SignOut ends every session of the account.
+	SignOut(ctx context.Context, id string, from time.Time) error
+}
+
+// signInForm is the page on which somebody signs in.
+type signInForm struct{ Username string }
+
+func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	b, own, err := s.whose(ctx, w, r)
+	switch {
+	case err != nil:
+		s.fail(w, r, b.Language, err)
+	case b.Blocked:
+		seeOther(w, "/compromised/password")
+	case own.ID != "":
+		seeOther(w, "/account")
+	default:
+		s.signInPage(w, r, signInForm{}, nil)
+	}
+}
+
+func (s *site) signInPage(w http.ResponseWriter, r *http.Request, form signInForm, problems []problem) {
+	s.form(w, r, "signin", "/signin", s.view(s.languageOf(w, r, ""), "signin_title", form), problems)
+}
+
+// form shows a page with a form, and what there is to mend.
+func (s *site) form(w http.ResponseWriter, r *http.Request, page, path string, v view, problems []problem) {
+	status := http.StatusOK
+	if v.Problems = problems; len(problems) > 0 {
+		status = http.StatusUnprocessableEntity
+	}
+	v.Path = path
+	s.show(w, r, status, page, v)
+}
+
+// enter takes the form. Every refusal is one answer, given at one pace.
+func (s *site) enter(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	values, bad := readForm(r, "username", "password")
+	if bad != nil {
+		s.refuse(w, r, bad)
+		return
+	}
+	username, password := values.Get("username"), values.Get("password")
+	lang := s.languageOf(w, r, "")
+	var problems []problem
+	if username == "" {
+		problems = append(problems, problem{"username", s.say(lang, "username_missing")})
+	}
+	if password == "" {
+		problems = append(problems, problem{"password", s.say(lang, "old_missing")})
+	}
+	if problems != nil {
+		s.signInPage(w, r, signInForm{username}, problems)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
+	defer cancel()
+	own, err := s.People.SignIn(ctx, s.try(r, username, password))
+	s.steady(ctx, began)
+	switch {
+	case err == nil:
+		s.entered(ctx, w, r, own, "/account")
+	case errors.Is(err, account.ErrBreached):
+		s.blockedNow(ctx, w, r, own)
+	case errors.Is(err, account.ErrWrongPassword):
+		s.signInPage(w, r, signInForm{username}, []problem{{"username", s.say(lang, "signin_wrong")}})
+	default:
+		s.failTry(w, r, err)
+	}
+}
+
+// entered gives a session to whoever has just shown a password, and leads on.
+func (s *site) entered(ctx context.Context, w http.ResponseWriter, r *http.Request, own account.Own, path string) {
+	s.languageOf(w, r, own.Language)
+	err := s.begin(ctx, w, r, own, false)
+	if err == nil {
+		err = s.remember(w, r, own.Username)
+	}
+	if err != nil {
+		s.fail(w, r, own.Language, err)
+		return
+	}
+	seeOther(w, path)
+}
+
+// failTry answers what no form can mend.
+func (s *site) failTry(w http.ResponseWriter, r *http.Request, err error) {
+	if many, ok := errors.AsType[*account.TooManyError](err); ok {
+		n := *tooManyTries
+		n.retry = max(time.Second, many.Until.Sub(s.Now()))
+		s.refuse(w, r, &n)
+		return
+	}
+	n := *s.found(r, err)
+	n.body, n.action = []string{n.body[0]}, toSignIn()
+	s.refuse(w, r, &n)
+}
+
+// ownPage is one's own account as the page shows it.
+type ownPage struct{ account.Own }
+
+func (s *site) own(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	if _, own, ok := s.signedIn(ctx, w, r); ok {
+		s.show(w, r, http.StatusOK, "own", s.view(s.languageOf(w, r, own.Language), "own_title", ownPage{own}))
+	}
+}
+
+// signOut ends the session of this browser.
+func (s *site) signOut(w http.ResponseWriter, r *http.Request) {
+	if _, bad := readForm(r); bad != nil {
+		s.refuse(w, r, bad)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
+	defer cancel()
+	if err := s.end(ctx, w, r); err != nil {
+		s.fail(w, r, "", err)
+		return
+	}
+	seeOther(w, "/signout")
+}
+
+// signOutEverywhere ends every session of the person.
+func (s *site) signOutEverywhere(w http.ResponseWriter, r *http.Request) {
+	if _, bad := readForm(r); bad != nil {
+		s.refuse(w, r, bad)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
+	defer cancel()
+	b, _, ok := s.signedIn(ctx, w, r)
+	if !ok {
+		return
+	}
+	err := s.People.SignOut(ctx, b.Account, b.From)
+	if err == nil || errors.Is(err, account.ErrSignedOut) {
+		err = s.end(ctx, w, r)
+	}
+	if err != nil {
+		s.fail(w, r, b.Language, err)
+		return
+	}
+	seeOther(w, "/signout")
+}
+
+func (s *site) signedOut(w http.ResponseWriter, r *http.Request) { s.refuse(w, r, signedOutNow) }
+
+func (s *site) toOwn(w http.ResponseWriter, _ *http.Request) { seeOther(w, "/account") }
