@@ -35,11 +35,11 @@ type Lifecycle struct {
 
 	// Seal seals a small secret to the mailer's key, bound to one letter.
 	Seal func(letter, secret string) (string, error)
-	// Breached tells whether a password is known from a breach; skipped means
 	// SealRequest closes what somebody typed to the worker's key, bound to one
 	// request; OpenRequest, which a worker has, opens it.
 	SealRequest func(request, text string) (string, error)
 	OpenRequest func(request, sealed string) ([]byte, error)
+	// Breached tells whether a password is known from a breach; skipped means
 	// that it could not be looked up and was let through.
 	Breached func(ctx context.Context, password string, a Account) (found, skipped bool, err error)
 	// Now is the clock.
