@@ -44,6 +44,7 @@ func (h *house) send(ctx context.Context, subject, id string, raw []byte) string
 			h.ledger.acknowledged(id)
 			return id
 		}
+		h.unanswered.Add(1)
 		pause(ctx, 50*time.Millisecond)
 	}
 	return id

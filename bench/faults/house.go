@@ -44,14 +44,15 @@ type house struct {
 	seen    snapshot // what earlier checks saw
 	leaks   []string // secrets that no log may hold
 
-	closing   chan struct{}
-	tending   sync.WaitGroup
-	violated  []string
-	mu        sync.Mutex
-	kills     map[string]int
-	ambiguous atomic.Int64 // kills of the mailer
-	outage    atomic.Int64 // until when (Unix ms) roles may end by themselves
-	slowest   time.Duration
+	closing    chan struct{}
+	tending    sync.WaitGroup
+	violated   []string
+	mu         sync.Mutex
+	kills      map[string]int
+	unanswered atomic.Int64 // publishes without an acknowledgement
+	ambiguous  atomic.Int64 // kills of the mailer
+	outage     atomic.Int64 // until when (Unix ms) roles may end by themselves
+	slowest    time.Duration
 }
 
 // role is one process of ours, restarted when it ends, as systemd does.
@@ -186,7 +187,7 @@ func (h *house) launch(r *role, failpoint string) {
 // tend starts a role again that ended by itself.
 func (h *house) tend(r *role) {
 	defer h.tending.Done()
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(300 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
@@ -199,12 +200,18 @@ func (h *house) tend(r *role) {
 		}
 		if !r.child.alive() {
 			if time.Now().UnixMilli() > h.outage.Load() {
-				h.violation("I13", "%s ended by itself while its servers were up: %s", r.name, r.child.cmd.ProcessState)
+				h.violation("I13", "%s ended by itself while its servers were up: %s: %s", r.name, r.child.cmd.ProcessState, h.lastWords(r))
 			}
 			h.launch(r, "")
 		}
 		r.hold.Unlock()
 	}
+}
+
+// lastWords is the end of a role's log.
+func (h *house) lastWords(r *role) string {
+	text, _ := os.ReadFile(filepath.Join(h.dir, r.name+".log"))
+	return string(text[max(len(text)-600, 0):])
 }
 
 // disturbed says that servers are gone or were until a moment ago.

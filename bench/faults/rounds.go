@@ -41,10 +41,24 @@ func (s *totals) add(t *testing.T, binary, server string, seed uint64, only stri
 			s.each[k] += n
 		}
 	}()
-	for n, st := range storms() {
+	for n, st := range append(storms(), h.diskStorms()...) {
 		if only == "" || only == st.name {
 			h.round(n+1, st)
 		}
+	}
+	s.cuts += h.count("F8")
+}
+
+// diskStorms are the rounds that take disks away, where that can be done.
+func (h *house) diskStorms() []storm {
+	if err := canMount(); err != nil {
+		fmt.Printf("  no power cuts and no full disk: %v\n", err)
+		return nil
+	}
+	return []storm{
+		{name: "power", people: 30, last: 14 * time.Second, prepare: h.powerCuts},
+		{name: "broker full", people: 30, last: 14 * time.Second, prepare: h.brokerFull},
+		{name: "directory full", people: 30, last: 14 * time.Second, prepare: h.directoryFull},
 	}
 }
 

@@ -43,7 +43,8 @@ var register = porcupine.Model{ //nolint:gochecknoglobals // a constant
 		u, now := in.(use), held.(string)
 		switch u.answer {
 		case "done":
-			return now == "", u.password
+			// The second press of one button may be led to the receipt of the first.
+			return now == "" || now == u.password, u.password
 		case "unknown":
 			if now == "" {
 				return true, u.password

@@ -132,13 +132,13 @@ type storm struct {
 	broker    bool
 	directory bool
 	trouble   trouble
-	during    func(context.Context) // whatever else
+	prepare   func() (func(context.Context), error) // makes ready whatever else happens
 	people    int
 	last      time.Duration
 }
 
 // rage lets the storm go on for its time.
-func (h *house) rage(ctx context.Context, s storm) {
+func (h *house) rage(ctx context.Context, s storm, during func(context.Context)) {
 	ctx, cancel := context.WithTimeout(ctx, s.last)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -161,8 +161,8 @@ func (h *house) rage(ctx context.Context, s storm) {
 			h.freeze(ctx, h.roles[name], s.last)
 		})
 	}
-	if s.during != nil {
-		wg.Go(func() { s.during(ctx) })
+	if during != nil {
+		wg.Go(func() { during(ctx) })
 	}
 	h.sink.trouble(s.trouble)
 	wg.Wait()
@@ -171,6 +171,13 @@ func (h *house) rage(ctx context.Context, s storm) {
 
 // round is people who live through a storm, then calm, then the checks.
 func (h *house) round(n int, s storm) {
+	var during func(context.Context)
+	if s.prepare != nil {
+		var err error
+		if during, err = s.prepare(); err != nil {
+			h.t.Fatalf("%s: %v", s.name, err)
+		}
+	}
 	began := time.Now()
 	noon := began.Add(s.last * 2 / 3).Truncate(time.Second)
 	h.configure(noon)
@@ -192,7 +199,7 @@ func (h *house) round(n int, s storm) {
 			h.live(ctx, p, random)
 		})
 	}
-	h.rage(ctx, s)
+	h.rage(ctx, s, during)
 	calm := time.Now()
 	took, ok := h.allReady(30 * time.Second)
 	if !ok || took > 10*time.Second {
