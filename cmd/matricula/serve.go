@@ -168,6 +168,8 @@ func (r *running) unready(ctx context.Context) []string {
 		}
 		if !r.worker.js.Conn().IsConnected() {
 			out = append(out, "worker: broker is not connected")
+		} else if err := r.worker.writable(ctx); err != nil {
+			out = append(out, "worker: broker takes no writes (is its disk full?): "+err.Error())
 		}
 		for _, o := range r.worker.intake.Outages() {
 			out = append(out, fmt.Sprintf("worker: %s does not answer since %s", o.Dependency, o.Since.UTC().Format(time.RFC3339)))

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
@@ -103,6 +104,15 @@ func (s *system) sealer() (func(letter, secret string) (string, error), error) {
 	return func(letter, secret string) (string, error) {
 		return events.Seal(pub, events.SONumberInfo(letter), []byte(secret))
 	}, nil
+}
+
+// writable tries a write. A broker whose disk is full goes on answering
+// everything else, and as it takes no events either there is no work that
+// would show it. What is written is an empty, deleted claim, always the same.
+func (r *workerRole) writable(ctx context.Context) error {
+	m := &nats.Msg{Subject: "$KV." + stream.BucketClaims + ".ready", Header: nats.Header{"KV-Operation": {"DEL"}}}
+	_, err := r.js.PublishMsg(ctx, m)
+	return err
 }
 
 func (r *workerRole) work(name string) *worker.Worker {
