@@ -57,6 +57,7 @@ func TestPagesInChromium(t *testing.T) {
 		missing(t, "portal/browser has no node_modules: run npm ci --ignore-scripts there")
 	}
 	h := start(t, false)
+	residents(h.life)
 	limited := start(t, false, func(p *portal.Portal) { p.Rate = portal.Rate{PerSecond: 0.1, Burst: 1} })
 	input, err := json.Marshal(map[string]any{
 		"base": h.URL, "limited": limited.URL, "chromium": chromium, "languages": languages(), "tickets": cast(h.life),
@@ -111,6 +112,19 @@ func judge(t *testing.T, out []byte) {
 		t.Errorf("the suite came to %d findings, %d of them axe's, and ended: %t", n, axe, ended)
 	}
 	t.Logf("%d findings in Chromium, %d of them runs of axe", n, axe)
+}
+
+// residents have an account each, in every language, for the pages that need a
+// password.
+func residents(l *life) {
+	l.move("karnor", good) // whom a letter reports
+	for _, lang := range languages() {
+		for _, name := range []string{"own", "change", "breached", "breached-again", "many"} {
+			p := l.move(name+"-"+lang, good)
+			p.Language, p.breached = lang, strings.HasPrefix(name, "breached")
+		}
+	}
+	l.people.limits = map[string]int{"many": 3}
 }
 
 // cast invites one person for every page that needs one, in every language.

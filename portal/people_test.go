@@ -28,7 +28,8 @@ type people struct {
 	persons map[string]*person // by username
 	tried   []account.Try
 	asked   []account.LetterRequest
-	limit   int // tries of one sender on one person; 0: none
+	limit   int            // tries of one sender on one person; 0: none
+	limits  map[string]int // and on those whose name begins so
 	counts  map[string]int
 }
 
@@ -70,7 +71,13 @@ func (l *life) verify(t account.Try) (*person, error) {
 		l.people.counts = map[string]int{}
 	}
 	key := strings.ToLower(t.Username) + "|" + t.From
-	if l.people.counts[key]++; l.people.limit > 0 && l.people.counts[key] > l.people.limit {
+	limit := l.people.limit
+	for name, n := range l.people.limits {
+		if strings.HasPrefix(key, name) {
+			limit = n
+		}
+	}
+	if l.people.counts[key]++; limit > 0 && l.people.counts[key] > limit {
 		return nil, &account.TooManyError{Until: l.clock().Add(15 * time.Minute)}
 	}
 	p := l.people.persons[strings.ToLower(strings.TrimSpace(t.Username))]

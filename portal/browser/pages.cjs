@@ -40,6 +40,27 @@ async function post(c, action, fields) {
   await arrived;
 }
 
+async function signIn(c, who, text) {
+  await open("/signin")(c);
+  await c.page.fill("#username", who + "-" + c.lang);
+  await c.page.fill("#password", text || password);
+  await c.submit();
+}
+
+async function change(c, who, old, text) {
+  await signIn(c, who);
+  await c.page.goto(c.base + "/password");
+  await c.page.fill("#old", old);
+  await c.page.fill("#password", text);
+  await c.submit();
+}
+
+async function press(c, selector) {
+  const arrived = c.page.waitForNavigation();
+  await c.page.click(selector);
+  await arrived;
+}
+
 const open = (path) => async (c) => { await c.page.goto(c.base + path + "?lang=" + c.lang); };
 
 // name: [status, steps]
@@ -87,4 +108,39 @@ module.exports = {
   "reset-done": [200, async (c) => { await choose(c, "reset-done", "", password, true); }],
   done: [200, async (c) => { await choose(c, "done", "student", password, true); }],
   "spent-now": [410, async (c) => { await choose(c, "spent-now", "student", password, true); }],
+  signin: [200, open("/signin")],
+  "signin-empty": [422, async (c) => { await open("/signin")(c); await c.submit(); }],
+  "signin-wrong": [422, async (c) => { await signIn(c, "own", "another-password"); }],
+  "signin-many": [429, async (c) => { for (let i = 0; i < 4; i++) await signIn(c, "many", "another-password"); }],
+  own: [200, async (c) => { await signIn(c, "own"); }],
+  "signed-out": [200, async (c) => { await signIn(c, "own"); await c.submit(); }],
+  change: [200, async (c) => { await signIn(c, "own"); await c.page.goto(c.base + "/password"); }],
+  "change-stranger": [200, open("/password")],
+  "change-live": [200, async (c) => {
+    await signIn(c, "own");
+    await c.page.goto(c.base + "/password");
+    await c.page.fill("#password", "kari 1234");
+    await c.page.click("#show");
+    await c.page.waitForFunction(() => document.getElementById("live").textContent !== "");
+  }],
+  "change-failed": [422, async (c) => { await change(c, "own", password, "nordmannnnn"); }],
+  "change-done": [200, async (c) => { await change(c, "change", password, "Green-teapot-hums-2"); }],
+  forgot: [200, open("/forgot")],
+  "forgot-empty": [422, async (c) => { await open("/forgot")(c); await c.submit(); }],
+  "forgot-asked": [200, async (c) => {
+    await open("/forgot")(c);
+    await c.page.fill("#number", "17912099997");
+    await c.page.fill("#family", "Nordmann");
+    await c.submit();
+  }],
+  compromised: [200, async (c) => { await signIn(c, "own"); await c.page.goto(c.base + "/compromised"); }],
+  "compromised-stranger": [200, async (c) => { await link(c, "identify"); await c.page.goto(c.base + "/compromised"); }],
+  "compromised-wrong": [422, async (c) => { await open("/compromised")(c); await c.submit(); }],
+  reported: [200, async (c) => {
+    await link(c, "identify");
+    await c.page.goto(c.base + "/compromised");
+    await press(c, "form:has(input[value=letter]) button");
+  }],
+  renew: [200, async (c) => { await signIn(c, "breached"); }],
+  "renew-failed": [422, async (c) => { await signIn(c, "breached-again"); await c.submit(); }],
 };
