@@ -98,11 +98,15 @@ func (l *Lifecycle) factEvents(a Account, f Fact) []events.Event {
 // wayBack makes the invitation that a compromise seen by the portal must lead
 // to: the portal can spend invitations and make none.
 func (l *Lifecycle) wayBack(ctx context.Context, a Account) (Account, error) {
-	if !slices.ContainsFunc(a.Unsent, func(f Fact) bool { return f.What == events.AuditCompromised }) {
+	word := func(f Fact) bool { return f.What == events.AuditCompromised }
+	if !slices.ContainsFunc(a.Unsent, word) {
 		return a, nil
 	}
 	return l.update(ctx, Key{ByID, a.ID}, func(now *Account) (bool, error) {
 		_, held := now.invitationFor(PurposeReset, l.Now())
+		if !slices.ContainsFunc(now.Unsent, word) {
+			return false, nil // published meanwhile: nobody would mail a link made now
+		}
 		if held || now.State == Active || !l.reachable(*now, PurposeReset) {
 			return false, nil
 		}

@@ -26,7 +26,7 @@ import (
 //	MATRICULA_SIM_SEEDS=2000 go test ./account -run TestSim$
 var (
 	simSeed  = flag.Uint64("seed", number("MATRICULA_SIM_SEED", 0), "play this one seed of the simulation and tell its story")
-	simSeeds = flag.Uint64("seeds", number("MATRICULA_SIM_SEEDS", 300), "how many seeds of the simulation to play")
+	simSeeds = flag.Uint64("seeds", number("MATRICULA_SIM_SEEDS", simDefault), "how many seeds of the simulation to play")
 	simFirst = flag.Uint64("first", number("MATRICULA_SIM_FIRST", 1), "the first of them")
 )
 
@@ -103,9 +103,11 @@ func newSim(t *testing.T, seed uint64, tell bool) *sim {
 }
 
 func (s *sim) life(process int) *account.Lifecycle {
+	letters := account.DefaultLetterRules()
+	letters.WaitForPerson = 90 * 24 * time.Hour // longer than any storm: nobody is an orphan
 	return &account.Lifecycle{
 		Directory: s.dir, Passwords: s.dir, Claims: s.claim, Publisher: s.pub, Waiting: s.plans, Attempts: s.tries,
-		Windows: policy.DefaultWindows(), PasswordRules: policy.DefaultPasswordRules(), Letters: account.DefaultLetterRules(),
+		Windows: policy.DefaultWindows(), PasswordRules: policy.DefaultPasswordRules(), Letters: letters,
 		Identity: account.Identity{Key: bytes.Repeat([]byte{7}, 32), Version: 1},
 		Tickets:  account.Tickets{Keys: [][]byte{bytes.Repeat([]byte{9}, 32)}}, Realm: "usn.example", Synthetic: true,
 		Seal:        func(_, secret string) (string, error) { return "sealed " + secret, nil },
