@@ -171,13 +171,12 @@ func (p *page) Portal(key, page string) (Link, error) {
 }
 
 // portalPages are the portal's pages that letters link to. A test asks the
-// portal for each, so that no letter leads to a page that is not there; what
-// has no page of its own leads to the help page, which says whom to ask.
+// portal for each, so that no letter leads to a page that is not there.
 var portalPages = map[string]string{
 	"help":        "/help",
-	"compromised": "/help", // tell that somebody else may have the password
-	"password":    "/help", // change it
-	"forgot":      "/help", // ask for a link to set a new one
+	"compromised": "/compromised", // tell that somebody else may have the password
+	"password":    "/password",    // change it
+	"forgot":      "/forgot",      // ask for a link to set a new one
 }
 
 func (p *page) to(key, url string) (Link, error) {

@@ -18,11 +18,18 @@ import (
 	"usn.no/matricula/portal"
 )
 
-// nobody answers a portal whose pages are only looked at.
+// nobody stands behind a portal whose pages are only looked at, by people who
+// are not signed in.
 type nobody struct {
 	portal.Clicks
 	portal.Letters
 }
+
+type (
+	noPeople   struct{ portal.People }
+	noChanges  struct{ portal.Changes }
+	noSessions struct{ portal.Sessions }
+)
 
 func (nobody) Look(context.Context, string) (account.Visit, error) { return account.Visit{}, nil }
 
@@ -32,7 +39,8 @@ func (nobody) Look(context.Context, string) (account.Visit, error) { return acco
 func TestEveryLinkOfEveryLetterIsAPageOfThePortal(t *testing.T) {
 	t.Parallel()
 	p := &portal.Portal{
-		Clicks: nobody{}, Letters: nobody{}, BaseURL: institution.BaseURL, Secrets: [][]byte{bytes.Repeat([]byte{7}, 32)},
+		Clicks: nobody{}, Letters: nobody{}, People: noPeople{}, Changes: noChanges{}, Sessions: noSessions{},
+		BaseURL: institution.BaseURL, Secrets: [][]byte{bytes.Repeat([]byte{7}, 32)},
 		Institution: portal.Institution{Name: institution.Name, SupportEmail: institution.SupportEmail},
 		Password:    portal.PasswordRules{MinLength: 16, MaxLength: 128, MaxRepeat: 3, Groups: 3},
 		Log:         zerolog.Nop(),
