@@ -77,14 +77,14 @@ func look(t *testing.T, input map[string]any, f func(name string, violations []s
 	t.Helper()
 	var err error
 	if input["chromium"], err = exec.LookPath("chromium"); err != nil {
-		lacking(t, "chromium is not installed")
+		missing(t, "chromium is not installed")
 	}
 	node, err := exec.LookPath("node")
 	if err != nil {
-		lacking(t, "node is not installed")
+		missing(t, "node is not installed")
 	}
 	if _, err := os.Stat(filepath.Join("..", "portal", "browser", "node_modules", "axe-core")); err != nil {
-		lacking(t, "portal/browser has no node_modules: run npm ci --ignore-scripts there")
+		missing(t, "portal/browser has no node_modules: run npm ci --ignore-scripts there")
 	}
 	raw, err := json.Marshal(input)
 	if err != nil {
@@ -122,8 +122,8 @@ func required() bool {
 	return slices.Contains(strings.Split(os.Getenv("REQUIRE"), ","), "chromium")
 }
 
-// lacking skips, or fails where REQUIRE names chromium.
-func lacking(t *testing.T, why string) {
+// missing skips, or fails where REQUIRE names chromium.
+func missing(t *testing.T, why string) {
 	t.Helper()
 	if required() {
 		t.Fatalf("REQUIRE names chromium: %s", why)
