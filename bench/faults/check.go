@@ -228,8 +228,13 @@ func (h *house) audit(v *view) {
 			h.violation("I6", "facts about account %s, which is not there", account)
 		}
 	}
+	buried := map[uint64]bool{}
 	for _, d := range v.dead {
-		if !h.poisonous(d) {
+		if buried[d.Sequence] {
+			h.violation("I11", "message %d is there as two dead letters", d.Sequence)
+		}
+		buried[d.Sequence] = true
+		if !poisonous(d) {
 			h.violation("I11", "a good event was refused: %s %s (%s)", d.Subject, d.Reason, d.Text)
 		}
 	}

@@ -71,7 +71,7 @@ var roleNames = []string{"worker-1", "worker-2", "mailer-1", "portal-1", "portal
 func newHouse(t testing.TB, binary, natsServer string, seed uint64) *house {
 	t.Helper()
 	h := &house{
-		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), dir: t.TempDir(), binary: binary, nats: natsServer,
+		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), dir: keptDir(t), binary: binary, nats: natsServer,
 		broker: testkit.NATSProcess(t), slapd: testkit.Slapd(t), cast: &cast{}, roles: map[string]*role{},
 		sources: map[string]jetstream.JetStream{}, closing: make(chan struct{}), kills: map[string]int{}, seen: newSnapshot(),
 	}
@@ -279,4 +279,21 @@ func freePort(t testing.TB) string {
 	}
 	defer func() { _ = l.Close() }()
 	return l.Addr().String()
+}
+
+// keptDir stays when the test fails: ledger, settings and logs of the run.
+func keptDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "faults-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			fmt.Printf("  ledger and logs are kept in %s\n", dir)
+			return
+		}
+		_ = os.RemoveAll(dir)
+	})
+	return dir
 }

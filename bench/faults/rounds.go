@@ -17,11 +17,11 @@ type totals struct {
 // storms are the rounds of one seed.
 func storms() []storm {
 	return []storm{
-		{name: "worker", roles: []string{"worker-1", "worker-2"}, people: 40, last: 14 * time.Second},
-		{name: "mailer", roles: []string{"mailer-1"}, people: 40, last: 14 * time.Second, trouble: trouble{wait: 200 * time.Millisecond, drop: 0.1, temporary: 0.1, refuse: 0.1}},
-		{name: "portal", roles: []string{"portal-1", "portal-2"}, people: 40, last: 14 * time.Second},
-		{name: "broker", broker: true, people: 30, last: 14 * time.Second},
-		{name: "directory", directory: true, people: 30, last: 14 * time.Second},
+		{name: "worker", roles: []string{"worker-1", "worker-2"}, people: 40, last: 12 * time.Second},
+		{name: "mailer", roles: []string{"mailer-1"}, people: 40, last: 13 * time.Second, trouble: trouble{wait: 200 * time.Millisecond, drop: 0.1, temporary: 0.04, refuse: 0.04}},
+		{name: "portal", roles: []string{"portal-1", "portal-2"}, people: 40, last: 12 * time.Second},
+		{name: "broker", broker: true, people: 30, last: 10 * time.Second},
+		{name: "directory", directory: true, people: 30, last: 10 * time.Second},
 		{name: "frozen", frozen: []string{"worker-1", "portal-2"}, people: 30, last: 13 * time.Second},
 		{name: "everything", roles: []string{"worker-1", "mailer-1", "portal-1"}, broker: true, directory: true, people: 40, last: 14 * time.Second},
 	}
@@ -41,7 +41,10 @@ func (s *totals) add(t *testing.T, binary, server string, seed uint64, only stri
 			s.each[k] += n
 		}
 	}()
-	for n, st := range append(storms(), h.diskStorms()...) {
+	rounds := append(storms(), storm{name: "poison", people: 20, last: 6 * time.Second, prepare: h.poisoned, replay: true})
+	rounds = append(rounds, h.diskStorms()...)
+	rounds = append(rounds, storm{name: "lines", people: 30, last: 16 * time.Second, prepare: h.wired})
+	for n, st := range rounds {
 		if only == "" || only == st.name {
 			h.round(n+1, st)
 		}
