@@ -292,3 +292,36 @@ func TestCountersNameNobody(t *testing.T) { // T31
 		}
 	}
 }
+
+func TestBlockedPasswordIsGoneAndNotOnlyOutOfUse(t *testing.T) {
+	everyWorld(t, func(t *testing.T, w *world) {
+		w.activeStudent("256801", fnrA)
+		_, err := w.portal().Compromised(t.Context(), account.Report{Try: try("256801", password, "here")})
+		w.must(err)
+		was := w.find(account.ByUsername, "256801")
+		now := was.Clone()
+		now.State = account.Active // as a hand in the directory would
+		w.must(w.Directory.Update(t.Context(), was, now))
+		if err := w.Passwords.Verify(t.Context(), "256801", password); !errors.Is(err, account.ErrWrongPassword) {
+			t.Errorf("the reported password on an account opened by hand: %v", err)
+		}
+	})
+}
+
+func TestT6WayBackIsOfThisReportOnly(t *testing.T) {
+	t.Parallel()
+	w := bucketWorld(t)
+	w.activeStudent("256801", fnrA)
+	p := w.portal()
+	mine, err := p.Compromised(t.Context(), account.Report{Try: try("256801", password, "here")})
+	w.must(err)
+	renew := account.Renewal{Account: mine.ID, From: mine.From, Number: fnrA, Password: password + "-ny"}
+	_, err = p.Renew(t.Context(), renew)
+	w.must(err)
+	w.must(w.PasswordCompromised(t.Context(), w.meta(events.SourceIT, "256801", w.clock().Add(time.Minute)),
+		events.PasswordCompromised{Username: "256801", Reason: "leak", ReportedBy: "soc"}))
+	renew.Password = password + "-nyere"
+	if _, err := p.Renew(t.Context(), renew); !errors.Is(err, account.ErrSignedOut) {
+		t.Errorf("the way back from an earlier report, after IT blocked the account: %v", err)
+	}
+}

@@ -345,3 +345,35 @@ func TestSessionsWorkOverPlainHTTPInDevelopment(t *testing.T) {
 		t.Errorf("the cookies are %v", v.cookies())
 	}
 }
+
+func TestT7SigningInAgainEndsTheSessionBefore(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	h.life.move("karnor", good)
+	v := h.reader(t)
+	v.signIn("karnor", good)
+	first := v.cookies()["__Host-matricula-session"]
+	v.signIn("karnor", good)
+	thief := h.reader(t)
+	thief.setCookie("__Host-matricula-session", first)
+	if p := thief.get("/account"); p.location() != "/signin" {
+		t.Errorf("the ID from before is answered %d", p.status)
+	}
+	if n := len(h.life.sessions.all()); n != 1 {
+		t.Errorf("%d sessions are kept", n)
+	}
+}
+
+func TestT1NewPasswordWithTheNumberNeedsTheReport(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	h.life.move("karnor", good)
+	v := h.reader(t)
+	v.signIn("karnor", good)
+	if p := v.get("/compromised/password"); p.location() != "/compromised" {
+		t.Errorf("before a report the page answers %d", p.status)
+	}
+	if p := v.post("/compromised/password", url.Values{"number": {number}, "password": {fresh}}); p.location() != "/compromised" {
+		t.Errorf("before a report the form is answered %d", p.status)
+	}
+}
