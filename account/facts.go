@@ -59,7 +59,12 @@ func (l *Lifecycle) publishFacts(ctx context.Context, a Account) error {
 	}
 	published := a.Unsent
 	_, err = l.update(ctx, Key{ByID, a.ID}, func(now *Account) (bool, error) {
+		back, ok := now.invitationFor(PurposeReset, l.Now())
+		_, mailed := a.Invitation(back.ID)
 		left := slices.DeleteFunc(slices.Clone(now.Unsent), func(f Fact) bool {
+			if f.What == events.AuditCompromised && ok && !mailed {
+				return false // another worker renewed the link: it is not mailed until this is published with it
+			}
 			return slices.ContainsFunc(published, func(p Fact) bool { return p.ID == f.ID })
 		})
 		removed := len(left) != len(now.Unsent)

@@ -243,6 +243,11 @@ func (s *sim) written(was, now version) {
 			s.violation("I12", "%s lost a handle", now.Username)
 		}
 	}
+	for _, i := range was.Invitations {
+		if _, there := now.Invitation(i.ID); there && was.Address != "" && was.Address != now.Address {
+			s.violation("I9", "%s moved and the link to %s still holds", now.Username, was.Address)
+		}
+	}
 	for _, f := range was.Unsent {
 		if !slices.ContainsFunc(now.Unsent, func(o account.Fact) bool { return reflect.DeepEqual(o, f) }) && !s.pub.told(f.What, f.ID) {
 			s.violation("I6", "%s lost the fact %s before it was published", now.Username, f.What)

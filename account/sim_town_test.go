@@ -169,6 +169,9 @@ func (t *town) issue(so *source) {
 
 func (t *town) state(so *source) events.Data {
 	name, contact, ids := so.person.name, events.Contact{Email: so.address, Mobile: so.mobile}, slices.Clone(so.ids)
+	if len(so.person.sources) == 1 && t.sim.chance(0.1) {
+		ids = []events.Identifier{} // a source need not say again what it has said
+	}
 	if so.kind == account.Employee {
 		e := events.Employee{
 			EmployeeNo: so.key, Name: name, Identifiers: ids, Language: "nb", Contact: contact,
