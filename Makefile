@@ -1,6 +1,6 @@
 # What can be done here. The default target says so.
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint fmt bench sim faults faults-long clean
+.PHONY: help demo test build lint fmt bench sim faults faults-long faults-mutants clean
 
 # packages to test: make test PKG=./policy/...
 PKG ?= ./...
@@ -8,7 +8,7 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 
 help: ## say what can be done
 	@echo 'make <target>:'
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-12s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-14s %s\n", $$1, $$2}'
 
 demo: build ## run everything on this machine, with people of our own: prints the addresses to open
 	@./bin/matricula demo
@@ -40,6 +40,9 @@ faults: ## kill, pause, fill and cut a whole installation, and check from outsid
 
 faults-long: ## the same for MINUTES=n, a new seed each time
 	@cd bench && go test ./faults -run '^TestFaults$$' -count=1 -v -timeout 0 -args -seed=$(or $(SEED),0) -minutes=$(or $(MINUTES),60)
+
+faults-mutants: ## take out one safeguard after the other: the rig must see each within a minute
+	@cd bench && go test ./faults -run '^TestTakenOutSafeguardsAreSeen$$' -count=1 -v -timeout 10m
 
 clean: ## remove what was built
 	@rm -rf bin

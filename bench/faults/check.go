@@ -38,7 +38,7 @@ func (h *house) check(where string, calm time.Time) {
 		} else {
 			missing = h.missing(v)
 		}
-		if len(missing) == 0 || time.Since(calm) > settles {
+		if len(missing) == 0 || time.Since(calm) > h.patience {
 			break
 		}
 		time.Sleep(100 * time.Millisecond) // between two looks
@@ -49,7 +49,7 @@ func (h *house) check(where string, calm time.Time) {
 			h.violation("I1", "%s: and %d more", where, len(missing)-i)
 			break
 		}
-		h.violation("I1", "%s: not finished %s after the last fault: %s", where, settles, m)
+		h.violation("I1", "%s: not finished %s after the last fault: %s", where, h.patience, m)
 	}
 	if v == nil {
 		return

@@ -22,16 +22,7 @@ func TestFaults(t *testing.T) {
 		seed = uint64(time.Now().UnixNano()) % 1e6
 	}
 	began := time.Now()
-	dir := t.TempDir()
-	binary, server := filepath.Join(dir, "matricula"), filepath.Join(dir, "nats-server")
-	for _, build := range [][]string{
-		{"build", "-tags", "failpoints", "-o", binary, "usn.no/matricula/cmd/matricula"},
-		{"build", "-o", server, "github.com/nats-io/nats-server/v2"},
-	} {
-		if out, err := exec.Command("go", build...).CombinedOutput(); err != nil {
-			t.Fatalf("go %v: %v\n%s", build, err, out)
-		}
-	}
+	binary, server := build(t)
 	var sum totals
 	for n := uint64(0); n == 0 || time.Since(began).Minutes() < *minutesFlag; n++ {
 		t.Run(fmt.Sprintf("seed=%d", seed+n), func(t *testing.T) { sum.add(t, binary, server, seed+n, *onlyFlag) })
@@ -41,4 +32,42 @@ func TestFaults(t *testing.T) {
 	}
 	fmt.Printf("%s in %d seeds, %d kills, %d power cuts; seed %d\n%s; %.0f s\n",
 		plural(sum.violations, "violation"), sum.seeds, sum.kills, sum.cuts, seed, sum.faults(), time.Since(began).Seconds())
+}
+
+// build makes the product with failpoints and mutants, and the broker.
+func build(t *testing.T) (binary, server string) {
+	t.Helper()
+	dir := t.TempDir()
+	binary, server = filepath.Join(dir, "matricula"), filepath.Join(dir, "nats-server")
+	for _, build := range [][]string{
+		{"build", "-tags", "failpoints", "-o", binary, "usn.no/matricula/cmd/matricula"},
+		{"build", "-o", server, "github.com/nats-io/nats-server/v2"},
+	} {
+		if out, err := exec.Command("go", build...).CombinedOutput(); err != nil {
+			t.Fatalf("go %v: %v\n%s", build, err, out)
+		}
+	}
+	return binary, server
+}
+
+// TestTakenOutSafeguardsAreSeen holds the rig itself: without one of the
+// product's safeguards it must go red within a minute.
+func TestTakenOutSafeguardsAreSeen(t *testing.T) {
+	binary, server := build(t)
+	for _, mutant := range []string{"without.claim", "without.compare", "without.facts", "without.idempotence"} {
+		t.Run(mutant, func(t *testing.T) {
+			h := newHouse(t, binary, server, 1, mutant)
+			h.patience = 12 * time.Second
+			began := time.Now()
+			h.round(1, storm{name: mutant, roles: []string{"worker-1", "portal-1"}, people: 40, last: 10 * time.Second})
+			if len(h.violated) == 0 {
+				t.Fatalf("nobody noticed")
+			}
+			took := h.firstRed.Sub(began)
+			fmt.Printf("%s: red after %.0f s: %.200s\n", mutant, took.Seconds(), h.violated[0])
+			if took > time.Minute {
+				t.Errorf("red only after %s", took)
+			}
+		})
+	}
 }

@@ -44,6 +44,10 @@ type house struct {
 	seen    snapshot // what earlier checks saw
 	leaks   []string // secrets that no log may hold
 
+	mutant   string        // a safeguard that is taken out: violations are what is expected
+	patience time.Duration // how long after the last fault everything must be finished
+	firstRed time.Time
+
 	closing    chan struct{}
 	tending    sync.WaitGroup
 	violated   []string
@@ -68,10 +72,10 @@ type role struct {
 var roleNames = []string{"worker-1", "worker-2", "mailer-1", "portal-1", "portal-2"} //nolint:gochecknoglobals // a constant list
 
 // newHouse starts the servers, sets them up and starts every role.
-func newHouse(t testing.TB, binary, natsServer string, seed uint64) *house {
+func newHouse(t testing.TB, binary, natsServer string, seed uint64, mutant string) *house {
 	t.Helper()
 	h := &house{
-		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), dir: keptDir(t), binary: binary, nats: natsServer,
+		t: t, seed: seed, mutant: mutant, patience: settles, random: rand.New(rand.NewPCG(seed, 1)), dir: keptDir(t), binary: binary, nats: natsServer,
 		broker: testkit.NATSProcess(t), slapd: testkit.Slapd(t), cast: &cast{}, roles: map[string]*role{},
 		sources: map[string]jetstream.JetStream{}, closing: make(chan struct{}), kills: map[string]int{}, seen: newSnapshot(),
 	}
@@ -176,6 +180,9 @@ func (h *house) command(failpoint string, env []string, args ...string) *exec.Cm
 
 // launch starts a role; whoever calls holds it.
 func (h *house) launch(r *role, failpoint string) {
+	if h.mutant != "" {
+		failpoint = strings.Trim(h.mutant+","+failpoint, ",")
+	}
 	c, err := startChild(h.command(failpoint, r.env, "serve", "--role", r.kind), filepath.Join(h.dir, r.name+".log"))
 	if err != nil {
 		h.violation("I13", "%s cannot be started: %v", r.name, err)
@@ -256,6 +263,12 @@ func (h *house) violation(invariant, format string, args ...any) {
 	defer h.mu.Unlock()
 	text := invariant + ": " + fmt.Sprintf(format, args...)
 	h.violated = append(h.violated, text)
+	if h.firstRed.IsZero() {
+		h.firstRed = time.Now()
+	}
+	if h.mutant != "" {
+		return
+	}
 	h.t.Errorf("VIOLATION %s", text)
 }
 
@@ -269,31 +282,4 @@ func (h *house) count(fault string) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.kills[fault]
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
-
-// keptDir stays when the test fails: ledger, settings and logs of the run.
-func keptDir(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "faults-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			fmt.Printf("  ledger and logs are kept in %s\n", dir)
-			return
-		}
-		_ = os.RemoveAll(dir)
-	})
-	return dir
 }

@@ -29,7 +29,7 @@ func storms() []storm {
 
 // add runs every round of one seed and counts.
 func (s *totals) add(t *testing.T, binary, server string, seed uint64, only string) {
-	h := newHouse(t, binary, server, seed)
+	h := newHouse(t, binary, server, seed, "")
 	defer func() {
 		s.seeds++
 		s.kills += h.total()

@@ -210,8 +210,8 @@ func (h *house) round(n int, s storm) {
 	go func() { wg.Wait(); close(living) }()
 	select {
 	case <-living:
-	case <-time.After(60 * time.Second):
-		h.violation("I13", "%s: people were still busy 60 s after the last fault", s.name)
+	case <-time.After(h.patience):
+		h.violation("I13", "%s: people were still busy %s after the last fault", s.name, h.patience)
 		cancel()
 		<-living
 	}

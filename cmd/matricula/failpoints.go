@@ -23,13 +23,22 @@ import (
 var failpoint = newFailpoint(os.Getenv(envPrefix + "FAILPOINTS"))
 
 type killer struct {
-	name string
-	left atomic.Int64
+	name    string
+	left    atomic.Int64
+	mutants []string
 }
 
 func newFailpoint(text string) *killer {
-	name, times, counted := strings.Cut(text, "=")
-	k := &killer{name: name}
+	k, point := &killer{}, ""
+	for _, part := range strings.Split(text, ",") {
+		if strings.HasPrefix(part, "without.") {
+			k.mutants = append(k.mutants, part)
+		} else {
+			point = part
+		}
+	}
+	name, times, counted := strings.Cut(point, "=")
+	k.name = name
 	n := 1
 	if counted {
 		if v, err := strconv.Atoi(times); err == nil {
@@ -63,18 +72,27 @@ func (w watchedDirectory) Create(ctx context.Context, a account.Account) error {
 }
 
 func (w watchedDirectory) Update(ctx context.Context, was, now account.Account) error {
+	if mutant(withoutCompare) {
+		return directly(ctx, w.Directory, was, now)
+	}
 	return around("directory.update", func() error { return w.Directory.Update(ctx, was, now) })
 }
 
 type watchedPasswords struct{ account.Passwords }
 
 func (w watchedPasswords) SetPassword(ctx context.Context, was, now account.Account, password string) error {
+	if mutant(withoutCompare) || mutant(withoutFacts) {
+		return mutated(ctx, w.Passwords, was, now, password)
+	}
 	return around("directory.setpassword", func() error { return w.Passwords.SetPassword(ctx, was, now, password) })
 }
 
 type watchedClaims struct{ account.Claims }
 
 func (w watchedClaims) Take(ctx context.Context, keys []string, value []byte) (held map[string][]byte, err error) {
+	if mutant(withoutClaim) {
+		return nil, nil
+	}
 	err = around("claims.take", func() error {
 		held, err = w.Claims.Take(ctx, keys, value)
 		return err
@@ -89,6 +107,9 @@ func (w watchedPublisher) Publish(ctx context.Context, evs ...events.Event) erro
 		return nil
 	}
 	kind, _, _ := strings.Cut(evs[0].Subject(), ".")
+	if mutant(withoutIdempotence) {
+		evs = renamed(evs)
+	}
 	return around("publish."+kind, func() error { return w.Publisher.Publish(ctx, evs...) })
 }
 
