@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
+	"net/url"
 	"strings"
 	"time"
 
@@ -84,14 +84,7 @@ func (s *site) changed(w http.ResponseWriter, r *http.Request) {
 		form.Username = own.Username // who signed in decides, not the form
 	}
 	lang := s.languageOf(w, r, own.Language)
-	var problems []problem
-	for field, key := range map[string]string{"username": "username_missing", "old": "old_missing", "password": "password_missing"} {
-		if v := values.Get(field); v == "" && !(field == "username" && own.ID != "") {
-			problems = append(problems, problem{field, s.say(lang, key)})
-		}
-	}
-	if problems != nil {
-		slices.SortFunc(problems, func(a, b problem) int { return place(a.Field) - place(b.Field) })
+	if problems := s.lacking(lang, values, own.ID != ""); problems != nil {
 		s.changePage(w, r, own, form, problems)
 		return
 	}
@@ -101,24 +94,33 @@ func (s *site) changed(w http.ResponseWriter, r *http.Request) {
 		s.entered(ctx, w, r, after, "/password/done")
 		return
 	}
+	problems := s.unfit(lang, err, &form)
 	if errors.Is(err, account.ErrWrongPassword) {
-		field, text := "username", s.say(lang, "signin_wrong")
+		problems = []problem{{"username", s.say(lang, "signin_wrong")}}
 		if own.ID != "" {
-			field, text = "old", s.say(lang, "old_wrong")
+			problems = []problem{{"old", s.say(lang, "old_wrong")}}
 		}
-		s.changePage(w, r, own, form, []problem{{field, text}})
-		return
 	}
-	if problems = s.unfit(lang, err, &form); problems == nil {
+	if problems == nil {
 		s.failTry(w, r, err)
 		return
 	}
 	s.changePage(w, r, own, form, problems)
 }
 
-// place is where a field stands on the page.
-func place(field string) int {
-	return slices.Index([]string{"username", "number", "old", "password"}, field)
+// lacking finds the fields that are empty, in the order of the page.
+func (s *site) lacking(lang string, values url.Values, signedIn bool) []problem {
+	var problems []problem
+	if values.Get("username") == "" && !signedIn {
+		problems = append(problems, problem{"username", s.say(lang, "username_missing")})
+	}
+	if values.Get("old") == "" {
+		problems = append(problems, problem{"old", s.say(lang, "old_missing")})
+	}
+	if values.Get("password") == "" {
+		problems = append(problems, problem{"password", s.say(lang, "password_missing")})
+	}
+	return problems
 }
 
 // unfit is what is wrong with the new password; nil when something else is.

@@ -63,26 +63,17 @@ func (s *site) report(w http.ResponseWriter, r *http.Request) {
 	}
 	form := reportForm{Username: values.Get("username")}
 	lang := s.languageOf(w, r, own.Language)
-	var say account.Report
-	switch values.Get("way") {
-	case bySession:
-		if own.ID == "" {
-			seeOther(w, "/compromised")
-			return
-		}
-		say = account.Report{Account: b.Account, From: b.From}
-	case byLetter:
+	say := account.Report{Account: b.Account, From: b.From}
+	switch way := values.Get("way"); {
+	case way == bySession && own.ID != "":
+	case way == bySession:
+		seeOther(w, "/compromised")
+		return
+	case way == byLetter:
 		s.reportByLetter(ctx, w, r)
 		return
-	case byPassword:
-		var problems []problem
-		if form.Username == "" {
-			problems = append(problems, problem{"username", s.say(lang, "username_missing")})
-		}
-		if values.Get("password") == "" {
-			problems = append(problems, problem{"password", s.say(lang, "old_missing")})
-		}
-		if problems != nil {
+	case way == byPassword:
+		if problems := s.unnamed(lang, values); problems != nil {
 			s.reportPage(w, r, own, form, problems)
 			return
 		}
@@ -91,6 +82,11 @@ func (s *site) report(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, badRequest)
 		return
 	}
+	s.block(ctx, w, r, own, say, form, began)
+}
+
+// block passes the report on and answers it at one pace.
+func (s *site) block(ctx context.Context, w http.ResponseWriter, r *http.Request, own account.Own, say account.Report, form reportForm, began time.Time) {
 	after, err := s.Changes.Compromised(ctx, say)
 	s.steady(ctx, began)
 	switch {
@@ -99,7 +95,7 @@ func (s *site) report(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, account.ErrSignedOut):
 		seeOther(w, "/compromised")
 	case errors.Is(err, account.ErrWrongPassword):
-		s.reportPage(w, r, own, form, []problem{{"username", s.say(lang, "signin_wrong")}})
+		s.reportPage(w, r, own, form, []problem{{"username", s.say(s.languageOf(w, r, own.Language), "signin_wrong")}})
 	default:
 		s.failTry(w, r, err)
 	}
@@ -189,25 +185,31 @@ func (s *site) renewed(w http.ResponseWriter, r *http.Request) {
 		s.entered(ctx, w, r, own, "/password/done")
 		return
 	}
+	s.unrenewed(ctx, w, r, b, form, err)
+}
+
+// unrenewed answers what Renew refused.
+func (s *site) unrenewed(ctx context.Context, w http.ResponseWriter, r *http.Request, b session, form changeForm, err error) {
+	lang := s.languageOf(w, r, b.Language)
+	problems := s.unfit(lang, err, &form)
 	if wrong, ok := errors.AsType[*account.WrongNumberError](err); ok {
 		key := "number_wrong_left"
 		if wrong.Left == 1 {
 			key = "number_wrong_last"
 		}
-		s.renewPage(w, r, b, form, []problem{{"number", s.say(lang, key, "n", wrong.Left)}})
-		return
+		problems = []problem{{"number", s.say(lang, key, "n", wrong.Left)}}
 	}
-	if problems = s.unfit(lang, err, &form); problems != nil {
+	switch {
+	case problems != nil:
 		s.renewPage(w, r, b, form, problems)
-		return
-	}
-	if errors.Is(err, account.ErrFrozen) || errors.Is(err, account.ErrSignedOut) {
+	case !errors.Is(err, account.ErrFrozen) && !errors.Is(err, account.ErrSignedOut):
+		s.failTry(w, r, err)
+	default:
+		// This way is over; the letter is the other.
 		if err := s.end(ctx, w, r); err != nil {
 			s.fail(w, r, b.Language, err)
 			return
 		}
 		s.tell(w, r, lang, reported, "")
-		return
 	}
-	s.failTry(w, r, err)
 }

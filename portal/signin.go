@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"time"
 
 	"usn.no/matricula/account"
@@ -63,14 +64,7 @@ func (s *site) enter(w http.ResponseWriter, r *http.Request) {
 	}
 	username, password := values.Get("username"), values.Get("password")
 	lang := s.languageOf(w, r, "")
-	var problems []problem
-	if username == "" {
-		problems = append(problems, problem{"username", s.say(lang, "username_missing")})
-	}
-	if password == "" {
-		problems = append(problems, problem{"password", s.say(lang, "old_missing")})
-	}
-	if problems != nil {
+	if problems := s.unnamed(lang, values); problems != nil {
 		s.signInPage(w, r, signInForm{username}, problems)
 		return
 	}
@@ -88,6 +82,18 @@ func (s *site) enter(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.failTry(w, r, err)
 	}
+}
+
+// unnamed finds what lacks in a username with its password.
+func (s *site) unnamed(lang string, values url.Values) []problem {
+	var problems []problem
+	if values.Get("username") == "" {
+		problems = append(problems, problem{"username", s.say(lang, "username_missing")})
+	}
+	if values.Get("password") == "" {
+		problems = append(problems, problem{"password", s.say(lang, "old_missing")})
+	}
+	return problems
 }
 
 // entered gives a session to whoever has just shown a password, and leads on.
