@@ -151,7 +151,6 @@ func (s *sim) checkPeople() {
 // told is one full state and when it was recorded.
 type told struct {
 	at       time.Time
-	seq      uint64
 	urn, key string
 	name     account.Name
 	address  string

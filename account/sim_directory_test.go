@@ -154,7 +154,9 @@ func (m *memory) SetPassword(ctx context.Context, was, now account.Account, pass
 			}
 		}
 		slices.SortStableFunc(keep, func(x, y kept) int { return cmp.Or(y.since.Compare(x.since), cmp.Compare(x.password, y.password)) })
-		e.password, e.kept = password, append(keep[:min(3, len(keep))], kept{password: password, since: now.PasswordSince})
+		keep = keep[:min(3, len(keep))]
+		keep = append(keep, kept{password: password, since: now.PasswordSince})
+		e.password, e.kept = password, keep
 		return nil
 	})
 }

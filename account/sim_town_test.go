@@ -33,7 +33,6 @@ type town struct {
 type person struct {
 	name    events.Name
 	sources []*source
-	numbers []events.Identifier
 }
 
 type source struct {
