@@ -2,6 +2,7 @@ package mailer_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -129,9 +130,9 @@ func (p *peers) measureLetter() {
 }
 
 // serve starts a sink, with a line before it that takes its time.
-func (p *peers) serve(away time.Duration) (port int, stop func()) {
+func (p *peers) serve(away time.Duration) (int, func()) {
 	p.b.Helper()
-	port = unusedPort(p.b)
+	port := unusedPort(p.b)
 	args := []string{"127.0.0.1:" + strconv.Itoa(port), "1000"}
 	if os.Geteuid() == 0 {
 		args = append([]string{"-u", "nobody"}, args...)
@@ -155,7 +156,11 @@ func (p *peers) serve(away time.Duration) (port int, stop func()) {
 	go func() {
 		for {
 			c, err := line.Accept()
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
 			if err != nil {
+				p.b.Errorf("line: %v", err)
 				return
 			}
 			go slowLine(c, port, away/2)
