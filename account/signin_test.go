@@ -128,7 +128,9 @@ func TestBreachedPasswordAtSignInIsACompromise(t *testing.T) {
 	everyWorld(t, func(t *testing.T, w *world) {
 		a := w.activeStudent("256801", fnrA)
 		p := w.portal()
-		p.Breached = func(_ context.Context, word string, _ account.Account) (bool, bool, error) { return word == password, false, nil }
+		p.Breached = func(_ context.Context, word string, _ account.Account) (bool, bool, error) {
+			return word == password, false, nil
+		}
 		own, err := p.SignIn(t.Context(), try("256801", password, "here"))
 		if !errors.Is(err, account.ErrBreached) || own.ID != a.ID {
 			t.Fatalf("a breached password: %+v, %v", own, err)
