@@ -161,8 +161,11 @@ func (r *Relay) attempt(ctx context.Context, m *message) Reply {
 	c, err := r.dial(ctx)
 	switch {
 	case err == nil:
-		r.breaker.done(nil, false)
-		return r.offer(ctx, c, m).Reply
+		v := r.offer(ctx, c, m)
+		if v.Outcome != Connection || !isLogin(v.Code) { // else offer has told the breaker
+			r.breaker.done(nil, false)
+		}
+		return v.Reply
 	case ctx.Err() != nil:
 		r.breaker.gaveUp()
 	default:
