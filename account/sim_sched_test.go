@@ -213,7 +213,7 @@ func (s *sim) kill(process int) {
 
 // pass lets time go by. What was to happen meanwhile has happened then.
 func (s *sim) pass(d time.Duration) {
-	time.Sleep(max(d, time.Microsecond))
+	time.Sleep(max(d, time.Microsecond)) // waits for the clock of its bubble: no time passes outside
 	synctest.Wait()
 }
 
