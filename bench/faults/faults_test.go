@@ -25,7 +25,7 @@ func TestFaults(t *testing.T) {
 	binary, server := build(t)
 	var sum totals
 	for n := uint64(0); n == 0 || time.Since(began).Minutes() < *minutesFlag; n++ {
-		t.Run(fmt.Sprintf("seed=%d", seed+n), func(t *testing.T) { sum.add(t, binary, server, seed+n, *onlyFlag) })
+		t.Run(fmt.Sprintf("seed=%d", seed+n), func(t *testing.T) { sum.add(t, binary, server, seed+n, *onlyFlag, *minutesFlag > 0) })
 		if t.Failed() {
 			break
 		}

@@ -134,6 +134,7 @@ type storm struct {
 	trouble   trouble
 	prepare   func() (func(context.Context), error) // makes ready whatever else happens
 	replay    bool                                  // everything is delivered once more afterwards
+	patience  time.Duration                         // instead of the usual
 	people    int
 	last      time.Duration
 }
@@ -172,6 +173,11 @@ func (h *house) rage(ctx context.Context, s storm, during func(context.Context))
 
 // round is people who live through a storm, then calm, then the checks.
 func (h *house) round(n int, s storm) {
+	if s.patience > 0 {
+		usual := h.patience
+		h.patience = s.patience
+		defer func() { h.patience = usual }()
+	}
 	var during func(context.Context)
 	if s.prepare != nil {
 		var err error
@@ -183,7 +189,7 @@ func (h *house) round(n int, s storm) {
 	noon := began.Add(s.last * 2 / 3).Truncate(time.Second)
 	h.configure(noon)
 	h.restart()
-	ctx, cancel := context.WithTimeout(context.Background(), s.last+90*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), s.last+h.patience+30*time.Second)
 	defer cancel()
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, 24)
