@@ -101,7 +101,11 @@ func (l *Lifecycle) InvitationRequested(ctx context.Context, m events.Meta, e ev
 			o, _ := l.opening(*now)
 			expires = l.Letters.Valid.Expires(now.studyStart(), o.At, l.Now())
 		}
-		inv = newInvitation(e.Purpose, l.Now(), expires)
+		created := l.Now()
+		if m.Time.After(created) {
+			created = m.Time // the portal's clock is ahead: a link is not older than the request for it
+		}
+		inv = newInvitation(e.Purpose, created, expires)
 		now.Invitations = append(now.Invitations, inv)
 		return true, nil
 	})
