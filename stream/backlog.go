@@ -26,7 +26,7 @@ func ReadBacklog(ctx context.Context, js jetstream.JetStream) (Backlog, error) {
 			return b, broken("consumer "+name, err)
 		}
 		info := c.CachedInfo()
-		n := int(info.NumPending) + info.NumAckPending //nolint:gosec // a number of letters
+		n := int(info.NumPending) + info.NumAckPending
 		b.Due += n
 		if name == durableUrgent {
 			b.Urgent = n
@@ -59,5 +59,5 @@ func Facts(ctx context.Context, js jetstream.JetStream, what string, since time.
 	if err := js.DeleteConsumer(ctx, Audit, info.Name); err != nil {
 		return 0, broken(fmt.Sprintf("consumer %s of %s", info.Name, Audit), err)
 	}
-	return int(info.NumPending), nil //nolint:gosec // a number of facts
+	return int(info.NumPending), nil
 }
