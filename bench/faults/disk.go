@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/go-ldap/ldap/v3"
 )
 
 // disk is where the broker and the directory keep their data while the rig
@@ -225,14 +227,17 @@ func (h *house) directoryFull() (func(context.Context), error) {
 	return func(ctx context.Context) {
 		pause(ctx, 3*time.Second)
 		h.disturbed()
-		for _, size := range []string{"131072", "8589934592"} {
+		for _, size := range []string{"1048576", "8589934592"} {
 			h.slapd.Kill()
 			if err := h.setSlapd("maxsize", size); err != nil {
 				h.t.Error(err)
 			}
 			h.slapd.Start()
-			if size == "131072" {
-				pause(ctx, time.Second) // what broke with the restart is mended
+			if size == "1048576" {
+				if err := h.fillMap(); err != nil {
+					h.t.Error(err)
+					continue
+				}
 				h.killed("F9 directory")
 				h.red(ctx, "the directory's map is full")
 				pause(ctx, 2*time.Second)
@@ -255,4 +260,25 @@ func (h *house) red(ctx context.Context, why string) {
 		pause(ctx, 50*time.Millisecond)
 	}
 	h.violation("I13", "%s, and nobody is red after %.0f s", why, time.Since(began).Seconds())
+}
+
+// fillMap adds entries until slapd has no room for more.
+func (h *house) fillMap() error {
+	c, err := ldap.DialURL(h.slapd.URL)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	if err := c.Bind(h.slapd.Admin.DN, h.slapd.Admin.Password); err != nil {
+		return err
+	}
+	for n := range 4000 {
+		req := ldap.NewAddRequest(fmt.Sprintf("ou=junk-%d,ou=policies,%s", n, h.slapd.Base), nil)
+		req.Attribute("objectClass", []string{"organizationalUnit"})
+		req.Attribute("description", []string{strings.Repeat("x", 3000)})
+		if err := c.Add(req); err != nil {
+			return nil // full
+		}
+	}
+	return errors.New("the directory's map never became full")
 }
