@@ -28,6 +28,9 @@ const (
 // Errors: ErrTicket, ErrSpent, ErrExpired, ErrFrozen, *SuspendedError,
 // ErrUnavailable.
 func (l *Lifecycle) Look(ctx context.Context, ticket string) (Visit, error) {
+	if err := l.clock(ctx); err != nil {
+		return Visit{}, err
+	}
 	a, inv, err := l.redeem(ctx, ticket)
 	if err != nil {
 		return Visit{Purpose: inv.Purpose, Language: a.Language}, err
@@ -38,6 +41,14 @@ func (l *Lifecycle) Look(ctx context.Context, ticket string) (Visit, error) {
 		v.Opens = closed.Opens
 	}
 	return v, nil
+}
+
+// clock refuses while the time cannot be relied on.
+func (l *Lifecycle) clock(ctx context.Context) error {
+	if l.Clock == nil {
+		return nil
+	}
+	return l.Clock(ctx)
 }
 
 // redeem opens a ticket and finds its invitation, without using it.
@@ -61,7 +72,10 @@ func (l *Lifecycle) invitation(ctx context.Context, id, purpose string) (Account
 		return Account{}, inv, err
 	}
 	held, ok := a.Invitation(id)
-	if !ok || held.Purpose != purpose {
+	switch {
+	case ok && held.Purpose == purposeReplaced:
+		return a, inv, ErrReplaced
+	case !ok || held.Purpose != purpose:
 		return a, inv, ErrSpent
 	}
 	if a.State == Closed || a.State == Suspended && (purpose != PurposeReset || a.Why.Reason != WhyCompromised) {
@@ -81,6 +95,18 @@ func (l *Lifecycle) invitation(ctx context.Context, id, purpose string) (Account
 		return a, held, ErrFrozen
 	}
 	return a, held, nil
+}
+
+// purposeReplaced is what remains of an invitation that went to an address
+// which is no longer the person's: its link opens nothing and can say why.
+const purposeReplaced = "replaced"
+
+// replace ends every invitation: the next goes to another address.
+func (a *Account) replace() {
+	a.withdraw(purposeReplaced)
+	for i := range a.Invitations {
+		a.Invitations[i].Purpose = purposeReplaced
+	}
 }
 
 func attemptsKey(invitation string) string { return "number." + invitation }
@@ -124,9 +150,7 @@ func (l *Lifecycle) Judge(ctx context.Context, proof, password string) ([]Answer
 }
 
 func (l *Lifecycle) answers(a Account, password string) []Answer {
-	return l.PasswordRules.Check(password, policy.Subject{
-		Given: a.Name.Given, Family: a.Name.Family, Preferred: a.Name.Preferred, Username: a.Username,
-	})
+	return l.PasswordRules.Check(password, a.subject())
 }
 
 // Activate sets the password and makes the account active, in one Modify that
@@ -137,6 +161,9 @@ func (l *Lifecycle) answers(a Account, password string) []Answer {
 // ErrSamePassword, ErrBusy.
 func (l *Lifecycle) Activate(ctx context.Context, c Choice) (Receipt, error) {
 	for range writes {
+		if err := l.clock(ctx); err != nil {
+			return Receipt{}, err
+		}
 		was, inv, err := l.proved(ctx, c.Proof)
 		if err == nil {
 			err = l.open(was, inv)
@@ -144,7 +171,7 @@ func (l *Lifecycle) Activate(ctx context.Context, c Choice) (Receipt, error) {
 		if err != nil {
 			return Receipt{Purpose: inv.Purpose, Language: was.Language}, l.denied(ctx, was, inv, err)
 		}
-		if c.Rules.Version == "" || c.Rules.Hash == "" || c.Rules.Language == "" {
+		if !c.Rules.complete() {
 			return Receipt{}, ErrRules
 		}
 		skipped, err := l.acceptable(ctx, was, c.Password)
@@ -160,7 +187,10 @@ func (l *Lifecycle) Activate(ctx context.Context, c Choice) (Receipt, error) {
 			return Receipt{}, err
 		}
 		l.hurry(ctx, was.ID)
-		return Receipt{Purpose: inv.Purpose, Username: was.Username, Name: was.Name.Full(), Language: was.Language, At: l.Now()}, nil
+		return Receipt{
+			Purpose: inv.Purpose, Username: was.Username, Name: was.Name.Full(), Language: was.Language, At: l.Now(),
+			Account: was.ID, From: now.SessionsFrom,
+		}, nil
 	}
 	return Receipt{}, fmt.Errorf("account: %w", ErrStale)
 }
@@ -192,8 +222,7 @@ func (l *Lifecycle) activated(was Account, inv Invitation, rules Acceptance, ski
 	if inv.Purpose == PurposeReset {
 		what = events.AuditPasswordChanged
 	}
-	now.State = Active
-	now.Why = Why{Reason: WhyActivated, Since: at, By: "person"}
+	now.activate(at)
 	now.Invitations = nil
 	now.PasswordSince, now.SessionsFrom = at, l.after(was.SessionsFrom)
 	now.Rules = rules
@@ -205,9 +234,7 @@ func (l *Lifecycle) activated(was Account, inv Invitation, rules Acceptance, ski
 	name := strings.TrimPrefix(strings.ReplaceAll(what, ".", "-"), "account-")
 	now.Unsent = append(now.Unsent,
 		Fact{What: what, ID: was.ID + "-" + name + "-" + inv.ID, At: at, Invitation: inv.ID, Details: details},
-		Fact{What: events.AuditRules, ID: was.ID + "-rules-" + inv.ID, At: at, Invitation: inv.ID, Details: map[string]string{
-			"version": rules.Version, "hash": rules.Hash, "language": rules.Language,
-		}})
+		Fact{What: events.AuditRules, ID: was.ID + "-rules-" + inv.ID, At: at, Invitation: inv.ID, Details: rules.details()})
 	if was.State == Suspended {
 		now.Unsent = append(now.Unsent, Fact{
 			What: events.AuditRestored, ID: was.ID + "-restored-" + inv.ID, At: at, Invitation: inv.ID,
@@ -215,6 +242,14 @@ func (l *Lifecycle) activated(was Account, inv Invitation, rules Acceptance, ski
 		})
 	}
 	return now
+}
+
+// activate makes the account active. Of one that is, it stays known since when.
+func (a *Account) activate(at time.Time) {
+	if a.State != Active || a.Why.Reason != WhyActivated {
+		a.Why = Why{Reason: WhyActivated, Since: at, By: "person"}
+	}
+	a.State = Active
 }
 
 // affiliations are published on activation, each role's at its own opening.

@@ -348,3 +348,31 @@ func TestNewAddressMakesTheOldLinkUselessAndANewOneGoesThere(t *testing.T) {
 		t.Errorf("the new letter goes to %s", got)
 	}
 }
+
+func TestNoLinkIsDecidedAboutByAClockThatCannotBeReliedOn(t *testing.T) {
+	t.Parallel()
+	s, _ := quiet(t)
+	p := s.lives[2]
+	ticket := p.Tickets.Seal(s.dir.entries[1].Invitations[0].ID, account.PurposeActivate)
+	number := s.dir.entries[1].Numbers[0].Value
+	proof, err := p.Prove(t.Context(), ticket, account.Student, number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := len(s.pub.facts)
+	s.start = s.start.Add(-48 * time.Hour) // back before the opening
+	p.Clock = func(context.Context) error { return account.ErrUnavailable }
+	_, looked := p.Look(t.Context(), ticket)
+	_, proved := p.Prove(t.Context(), ticket, account.Student, "01010112345")
+	_, activated := p.Activate(t.Context(), account.Choice{
+		Proof: proof.Token, Password: "Tolv trøtte bjørner 2", Rules: account.Acceptance{Version: "1", Hash: "ab", Language: "nb"},
+	})
+	for what, err := range map[string]error{"look": looked, "prove": proved, "activate": activated} {
+		if !errors.Is(err, account.ErrUnavailable) {
+			t.Errorf("%s answers %v", what, err)
+		}
+	}
+	if n := s.tries.counts["number."+s.dir.entries[1].Invitations[0].ID]; n != 0 || len(s.pub.facts) != told {
+		t.Errorf("%d attempts counted and %d facts told meanwhile", n, len(s.pub.facts)-told)
+	}
+}

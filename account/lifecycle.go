@@ -44,6 +44,9 @@ type Lifecycle struct {
 	Breached func(ctx context.Context, password string, a Account) (found, skipped bool, err error)
 	// Now is the clock.
 	Now func() time.Time
+	// Clock tells whether Now can be relied on; nil: always. While it answers
+	// an error no link is decided about, whose window and end the time decides.
+	Clock func(context.Context) error
 	// Report is told of what went wrong without changing the answer to a
 	// click: a denied activation whose audit event could not be published.
 	Report func(what string, err error)

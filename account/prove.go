@@ -14,6 +14,9 @@ import (
 //
 // Errors: those of Look, *NotOpenError, *WrongNumberError, ErrWrongRole.
 func (l *Lifecycle) Prove(ctx context.Context, ticket, role, number string) (Proof, error) {
+	if err := l.clock(ctx); err != nil {
+		return Proof{}, err
+	}
 	a, inv, err := l.redeem(ctx, ticket)
 	if err != nil {
 		return Proof{}, l.denied(ctx, a, inv, err)
@@ -38,7 +41,7 @@ func (l *Lifecycle) Prove(ctx context.Context, ticket, role, number string) (Pro
 	expires := l.Now().Add(proofValid)
 	return Proof{
 		Token: l.Tickets.sealProof(inv.ID, inv.Purpose, expires), Purpose: inv.Purpose, Language: a.Language,
-		Username: a.Username, Name: a.Name.Full(), Expires: expires,
+		Username: a.Username, Name: a.Name.Full(), Names: a.names(), Expires: expires,
 	}, nil
 }
 

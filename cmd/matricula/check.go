@@ -84,9 +84,20 @@ func checkAll(c *cobra.Command) []finding {
 	}
 	defer s.close()
 	out = append(out, finding{What: "broker", OK: true, Text: s.js.Conn().ConnectedServerVersion()})
+	out = append(out, s.checkClock(c.Context()))
 	out = append(out, s.checkStreams(c.Context())...)
 	out = append(out, s.checkPeople(c.Context()))
 	return append(out, s.checkRelay(c.Context())...)
+}
+
+// checkClock compares this machine's clock with the broker's, as a portal does
+// before it decides about a window.
+func (s *system) checkClock(ctx context.Context) finding {
+	w := s.witness(s.js, stream.Intake)
+	if err := w.agrees(ctx); err != nil {
+		return finding{What: "clock", Text: err.Error()}
+	}
+	return finding{What: "clock", OK: true, Text: fmt.Sprintf("%s, the limit is %s", *w.last.Load(), clockLimit)}
 }
 
 func (s *system) checkStreams(ctx context.Context) []finding {

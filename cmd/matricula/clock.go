@@ -10,11 +10,11 @@ import (
 type clock struct{ ahead atomic.Int64 }
 
 // Now is the product's time.
-func (c *clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *clock) Now() time.Time { return machineTime().Add(time.Duration(c.ahead.Load())) }
 
-// ToBroker maps a time of the product's to the broker's, which is always the
-// machine's.
+// ToBroker maps a time of the product's to the broker's, whose clock the
+// machine's must agree with.
 func (c *clock) ToBroker(t time.Time) time.Time { return t.Add(-time.Duration(c.ahead.Load())) }
 
 // set makes it at now.
-func (c *clock) set(at time.Time) { c.ahead.Store(int64(time.Until(at))) }
+func (c *clock) set(at time.Time) { c.ahead.Store(int64(at.Sub(machineTime()))) }

@@ -26,14 +26,19 @@ type killer struct {
 	name    string
 	left    atomic.Int64
 	mutants []string
+	clock   string // a file
 }
 
 func newFailpoint(text string) *killer {
 	k, point := &killer{}, ""
 	for _, part := range strings.Split(text, ",") {
-		if strings.HasPrefix(part, "without.") {
+		file, clock := strings.CutPrefix(part, "clock=")
+		switch {
+		case clock:
+			k.clock = file
+		case strings.HasPrefix(part, "without."):
 			k.mutants = append(k.mutants, part)
-		} else {
+		default:
 			point = part
 		}
 	}
@@ -143,4 +148,21 @@ func portalWindows(ws policy.Windows) policy.Windows {
 		open = append(open, policy.Window{Name: w.Name, Population: w.Population, Opens: "at-once"})
 	}
 	return open
+}
+
+// machineTime is the machine's clock, shifted by what the file of "clock=FILE"
+// in MATRICULA_FAILPOINTS says at this moment: "-2h", "1500ms".
+func machineTime() time.Time {
+	if failpoint.clock == "" {
+		return time.Now()
+	}
+	text, err := os.ReadFile(failpoint.clock)
+	if err != nil {
+		return time.Now()
+	}
+	by, err := time.ParseDuration(strings.TrimSpace(string(text)))
+	if err != nil {
+		return time.Now()
+	}
+	return time.Now().Add(by)
 }

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"time"
+
 	"usn.no/matricula/account"
 	"usn.no/matricula/policy"
 )
@@ -16,3 +18,5 @@ func watchPublisher(p account.Publisher) account.Publisher { return p }
 func watchWaiting(w account.Waiting) account.Waiting       { return w }
 func watchMarks(m marks) marks                             { return m }
 func portalWindows(ws policy.Windows) policy.Windows       { return ws }
+
+func machineTime() time.Time { return time.Now() }

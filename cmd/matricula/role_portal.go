@@ -29,6 +29,7 @@ type portalRole struct {
 	js       jetstream.JetStream
 	people   people
 	life     *account.Lifecycle
+	witness  *witness
 	listener net.Listener
 	server   *http.Server
 }
@@ -46,10 +47,12 @@ func (s *system) newPortal(ctx context.Context) (*portalRole, error) {
 		return nil, err
 	}
 	r := &portalRole{system: s, js: js, people: p}
+	r.witness = s.witness(js, "KV_"+stream.BucketLimits)
 	pub := s.publisher(js)
 	if r.life, err = s.clicks(pub, p); err != nil {
 		return nil, err
 	}
+	r.life.Clock = r.witness.agrees
 	handler, err := s.pages(r.life, pub)
 	if err != nil {
 		return nil, err
@@ -148,6 +151,7 @@ func (s *system) pages(life *account.Lifecycle, pub *stream.Publisher) (http.Han
 func (r *portalRole) run(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- r.server.Serve(r.listener) }()
+	go r.witness.watch(ctx)
 	select {
 	case err := <-failed:
 		if errors.Is(err, http.ErrServerClosed) {

@@ -189,6 +189,8 @@ func (r *running) unready(ctx context.Context) []string {
 		}
 		if !r.portal.js.Conn().IsConnected() {
 			out = append(out, "portal: broker is not connected")
+		} else if err := r.portal.witness.agrees(ctx); err != nil {
+			out = append(out, "portal: "+err.Error())
 		}
 	}
 	return out
