@@ -24,7 +24,8 @@ info:
   title: Matricula
   version: 1.0.0
   description: >-
-    What HR, admissions and IT publish, and the audit facts that come of it.
+    What HR, admissions and IT publish, the audit facts that come of it, and
+    what an access system fetches.
     Every message is a CloudEvent 1.0. Contracts are stable: fields are added,
     never changed; what would not fit gets a type of the next version beside
     the old one.
@@ -65,6 +66,9 @@ func asyncAPI(notes map[string]string, all []events.Event) []byte {
 			short, act, stream, address, example = "audit", "send", "AUDIT", "audit.{entity}.{what}.{fact}", "audit/"
 			source += " or " + events.SourcePortal
 		}
+		if _, ok := e.Data.(events.PINSet); ok {
+			act, stream, address = "send", "SECRET", "secret.pin.{campus}.{account}"
+		}
 		fmt.Fprintf(&channels, "  %s:\n    address: '%s'\n    parameters:\n", short, address)
 		for _, name := range regexp.MustCompile(`{(\w+)}`).FindAllStringSubmatch(address, -1) {
 			fmt.Fprintf(&channels, "      %s: {description: '%s'}\n", name[1], parameters[name[1]])
@@ -79,10 +83,12 @@ func asyncAPI(notes map[string]string, all []events.Event) []byte {
 }
 
 var parameters = map[string]string{
-	"key":    "The subject of the event where it matches [A-Za-z0-9_-]{1,64}, else the lower-case base32 of its SHA-256.",
-	"entity": "account, password, pin, rules, activation, letter or event.",
-	"what":   "What happened to it.",
-	"fact":   "The ID of the fact; a subject holds one message.",
+	"key":     "The subject of the event where it matches [A-Za-z0-9_-]{1,64}, else the lower-case base32 of its SHA-256.",
+	"entity":  "account, password, pin, rules, activation, letter or event.",
+	"what":    "What happened to it.",
+	"fact":    "The ID of the fact; a subject holds one message.",
+	"campus":  "The campus in lower case where it matches [a-z0-9_-]{1,64}, else the lower-case base32 of its SHA-256.",
+	"account": "The opaque account ID; a subject holds one message, the newest.",
 }
 
 func TestAsyncAPIListsEveryContract(t *testing.T) {

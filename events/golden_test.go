@@ -94,7 +94,7 @@ func subjectOf(t *testing.T, d events.Data, body []byte) string {
 	short := shortType(d)
 	var e struct {
 		ID   string
-		Data struct{ Letter string }
+		Data struct{ Letter, Account, Campus string }
 	}
 	if err := json.Unmarshal(body, &e); err != nil {
 		t.Fatalf("the example is not JSON: %v", err)
@@ -104,6 +104,8 @@ func subjectOf(t *testing.T, d events.Data, body []byte) string {
 		return short + "." + e.Data.Letter
 	case strings.HasPrefix(short, "audit."):
 		return short + "." + e.ID
+	case strings.HasPrefix(short, "secret."):
+		return events.PINSubject(e.Data.Account, e.Data.Campus)
 	}
 	route, err := events.RouteOf(body)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 )
 
 // Known lists one empty value for every contract, in the order of the
-// document: intake, then letters, audit facts and what waits. A type that is
+// document: intake, then letters, audit facts, what waits and PINs. A type that is
 // not here is unknown; one that is here and that nothing handles is unhandled.
 func Known() []Data {
 	all := []Data{
@@ -22,7 +22,7 @@ func Known() []Data {
 	for _, what := range Audits() {
 		all = append(all, Audit{What: what})
 	}
-	return append(all, WaitingLetter{})
+	return append(all, WaitingLetter{}, PINSet{})
 }
 
 // known finds the empty value of a contract by its type.
@@ -47,7 +47,7 @@ func sources(area string) []string {
 		return []string{SourceIT}
 	case "portal":
 		return []string{SourcePortal}
-	case "mail", "wait":
+	case "mail", "wait", "secret":
 		return []string{SourceWorker}
 	case "audit":
 		return []string{SourceWorker, SourcePortal}
@@ -87,3 +87,4 @@ func (m MailBounced) personKey() (string, string)         { return "letter", m.L
 func (a AccountActed) personKey() (string, string)        { return "account", a.Account }
 func (i InvitationRequested) personKey() (string, string) { return "account", i.Account }
 func (r LetterRequested) personKey() (string, string)     { return "request", r.Request }
+func (p PINSet) personKey() (string, string)              { return "account", p.Account }

@@ -6,12 +6,13 @@ import (
 	"crypto/hpke"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
 )
 
-// A small secret that must cross the bus (an SO-number, later a PIN) is sealed
+// A small secret that must cross the bus (an SO-number, a PIN) is sealed
 // to its one receiver's key with HPKE (RFC 9180, base mode): DHKEM(X25519,
 // HKDF-SHA256), HKDF-SHA256, AES-256-GCM. Neither the broker nor whoever may
 // read the stream can open it, and it opens only for the letter it was made
@@ -134,9 +135,20 @@ func (k SealPublicKey) Text() string {
 	return sealPublicPrefix + base64.RawURLEncoding.EncodeToString(k.key.Bytes()) + "\n"
 }
 
+// Print tells one public key from another, to people who compare two files and
+// to programs that hold an old and a new key: 16 hexadecimal digits of its
+// hash.
+func (k SealPublicKey) Print() string {
+	if k.key == nil {
+		return ""
+	}
+	sum := sha256.Sum256(k.key.Bytes())
+	return hex.EncodeToString(sum[:8])
+}
+
 var (
 	errNoKey  = errors.New("seal key is not set")
-	errSealed = errors.New("sealed text does not open: made for another key or another letter, or damaged")
+	errSealed = errors.New("sealed text does not open: made for another key or for something else, or damaged")
 )
 
 // Seal closes plaintext to key. info says what it is for and must be the same
