@@ -72,6 +72,12 @@ type Claims interface {
 	Take(ctx context.Context, keys []string, value []byte) (held map[string][]byte, err error)
 	// Read answers what the keys say; a key that is free is left out.
 	Read(ctx context.Context, keys []string) (map[string][]byte, error)
+	// Move writes now under every key that says was or is free, all or none,
+	// and with now nil makes the keys free. Each key of while must say now
+	// already, at the very moment of the write. If some say something else
+	// nothing is written, and held is what those say. Moving again changes
+	// nothing.
+	Move(ctx context.Context, keys, while []string, was, now []byte) (held map[string][]byte, err error)
 }
 
 // Publisher publishes events, each exactly once however often it is called

@@ -61,6 +61,36 @@ func (c *claims) Read(ctx context.Context, keys []string) (map[string][]byte, er
 	return held, nil
 }
 
+func (c *claims) Move(ctx context.Context, keys, while []string, was, now []byte) (held map[string][]byte, err error) {
+	err = c.sim.effect(ctx, "move", func() error {
+		held = map[string][]byte{}
+		for _, k := range keys {
+			if v, ok := c.held[k]; ok && !bytes.Equal(v, was) && (now == nil || !bytes.Equal(v, now)) {
+				held[k] = v
+			}
+		}
+		for _, k := range while {
+			if v, ok := c.held[k]; !ok || !bytes.Equal(v, now) {
+				held[k] = v
+			}
+		}
+		if len(held) > 0 {
+			return nil
+		}
+		held = nil
+		for _, k := range keys {
+			if c.held[k] = now; now == nil {
+				delete(c.held, k)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		held = nil
+	}
+	return held, err
+}
+
 // counter counts wrong numbers. A lost answer has counted.
 type counter struct {
 	sim    *sim

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -91,37 +90,46 @@ func (c *Claims) Read(ctx context.Context, keys []string) (map[string][]byte, er
 	return held, nil
 }
 
-// Replace writes now under every key that says was, all or none: ErrHeld if
-// one says something else. With now nil the keys become free.
-func (c *Claims) Replace(ctx context.Context, keys []string, was, now []byte) error {
-	keys, err := validKeys(keys)
+// Move writes now under every key that says was or is free, all or none, and
+// with now nil makes the keys free. Each key of while must say now already, at
+// the very moment of the write. If some say something else nothing is written,
+// and held is what those say. Moving again what was moved changes nothing.
+func (c *Claims) Move(ctx context.Context, keys, while []string, was, now []byte) (held map[string][]byte, err error) {
+	all, err := validKeys(slices.Concat(keys, while))
 	if err != nil || len(keys) == 0 {
-		return err
+		return nil, err
 	}
-	found, err := c.read(ctx, keys)
-	if err != nil {
-		return err
-	}
-	expected, done := make(map[string]uint64, len(keys)), 0
-	for _, key := range keys {
-		s := found[key]
-		free := s.seq == 0 || s.gone
-		switch {
-		case !free && bytes.Equal(s.data, was):
-		case now == nil && free, now != nil && !free && bytes.Equal(s.data, now):
-			done++
-		default:
-			return fmt.Errorf("claim: %w", ErrHeld)
+	for failed := 0; ; failed++ {
+		found, err := c.read(ctx, all)
+		if err != nil {
+			return nil, err
 		}
-		expected[key] = s.seq
+		expected, done := make(map[string]uint64, len(all)), 0
+		held := map[string][]byte{}
+		for _, key := range all {
+			s := found[key]
+			expected[key] = s.seq
+			free := s.seq == 0 || s.gone
+			switch {
+			case free && now == nil, !free && now != nil && bytes.Equal(s.data, now):
+				done++
+			case slices.Contains(while, key), !free && !bytes.Equal(s.data, was):
+				held[key] = s.data
+			}
+		}
+		if len(held) > 0 {
+			return held, nil
+		}
+		if done == len(all) {
+			return nil, nil
+		}
+		if err = c.write(ctx, all, expected, now); !wrongLast(err) {
+			return nil, err
+		}
+		if err := pause(ctx, failed); err != nil { // somebody else was faster: see what it says now
+			return nil, err
+		}
 	}
-	if done == len(keys) {
-		return nil
-	}
-	if err = c.write(ctx, keys, expected, now); wrongLast(err) {
-		return fmt.Errorf("claim: %w", ErrHeld)
-	}
-	return err
 }
 
 // write commits one message per key as one indivisible group.

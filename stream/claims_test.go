@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -140,19 +139,75 @@ func TestReleasedKeysCanBeTakenAgain(t *testing.T) {
 		}
 	}
 	take("me", "a", "b")
-	if err := claims.Replace(ctx, []string{"a", "b"}, []byte("another"), nil); !errors.Is(err, ErrHeld) {
-		t.Errorf("releasing another's claim was answered with %v", err)
+	move := func(was, now []byte, keys ...string) {
+		t.Helper()
+		if held, err := claims.Move(ctx, keys, nil, was, now); err != nil || held != nil {
+			t.Fatalf("moving %v from %s to %s: %v, %v", keys, was, now, held, err)
+		}
 	}
-	if err := claims.Replace(ctx, []string{"a", "b"}, []byte("me"), []byte("you")); err != nil {
-		t.Fatalf("replace: %v", err)
+	if held, err := claims.Move(ctx, []string{"a", "b"}, nil, []byte("another"), nil); err != nil || string(held["a"]) != "me" || len(held) != 2 {
+		t.Errorf("releasing another's claim was answered with %v, %v", held, err)
 	}
-	if err := claims.Replace(ctx, []string{"a"}, []byte("you"), nil); err != nil {
-		t.Fatalf("release: %v", err)
-	}
+	move([]byte("me"), []byte("you"), "a", "b")
+	move([]byte("you"), nil, "a")
+	move([]byte("you"), nil, "a") // again
 	if got, err := claims.Read(ctx, []string{"a", "b"}); err != nil || len(got) != 1 || string(got["b"]) != "you" {
 		t.Errorf("after a release the keys say %v, %v", got, err)
 	}
 	take("third", "a", "c")
+}
+
+func TestClaimsMoveTogetherOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	_, _, p := declared(t)
+	claims := NewClaims(p)
+	ctx := patience(t)
+	says := func(key, want string) {
+		t.Helper()
+		if got, err := claims.Read(ctx, []string{key}); err != nil || string(got[key]) != want {
+			t.Errorf("%s says %q (%v), want %q", key, got[key], err, want)
+		}
+	}
+	for owner, keys := range map[string][]string{"from": {"num.1", "uid.from"}, "into": {"num.2", "uid.into"}, "third": {"num.3"}} {
+		if held, err := claims.Take(ctx, keys, []byte(owner)); err != nil || held != nil {
+			t.Fatalf("%s takes %v: %v, %v", owner, keys, held, err)
+		}
+	}
+	held, err := claims.Move(ctx, []string{"num.1", "num.3", "uid.from"}, nil, []byte("from"), []byte("into"))
+	if err != nil || len(held) != 1 || string(held["num.3"]) != "third" {
+		t.Fatalf("moving what is in part another's was answered with %v, %v", held, err)
+	}
+	says("num.1", "from")
+	// Each way at once: what the loser counts on has moved, so that one wins whole.
+	var wait sync.WaitGroup
+	var won atomic.Int64
+	for _, pair := range [][2]string{{"from", "into"}, {"into", "from"}} {
+		wait.Go(func() {
+			n := map[string]string{"from": "num.1", "into": "num.2"}[pair[0]]
+			held, err := claims.Move(ctx, []string{n, "uid." + pair[0], "num.free"}, []string{"uid." + pair[1]}, []byte(pair[0]), []byte(pair[1]))
+			if err != nil {
+				t.Errorf("move: %v", err)
+			}
+			if held == nil {
+				won.Add(1)
+			}
+		})
+	}
+	wait.Wait()
+	got, err := claims.Read(ctx, []string{"num.1", "num.2", "num.free", "uid.from", "uid.into"})
+	if err != nil || won.Load() != 1 || len(got) != 5 {
+		t.Fatalf("%d of two opposite moves won, and %d keys are held (%v)", won.Load(), len(got), err)
+	}
+	for key, owner := range got {
+		if string(owner) != string(got["uid.from"]) {
+			t.Errorf("%s says %s although %s won", key, owner, got["uid.from"])
+		}
+	}
+	winner := got["uid.from"]
+	if held, err := claims.Move(ctx, []string{"num.new"}, []string{"uid.nobody"}, []byte("x"), winner); err != nil || len(held) != 1 {
+		t.Errorf("a move that counts on a claim nobody made was answered with %v, %v", held, err)
+	}
+	says("num.new", "")
 }
 
 func TestClaimsSurviveRestartsInTheMiddle(t *testing.T) {

@@ -26,10 +26,6 @@ const (
 // nothing with that ID may ever have been.
 const perSubject = "maximum messages per subject exceeded"
 
-// ErrHeld is answered where a compare-and-set found something else than
-// expected.
-var ErrHeld = errors.New("key is held")
-
 // apiError is an error as the server writes it into its answers.
 type apiError struct {
 	Code        int    `json:"code"`

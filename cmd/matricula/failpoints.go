@@ -105,6 +105,14 @@ func (w watchedClaims) Take(ctx context.Context, keys []string, value []byte) (h
 	return held, err
 }
 
+func (w watchedClaims) Move(ctx context.Context, keys, while []string, was, now []byte) (held map[string][]byte, err error) {
+	err = around("claims.move", func() error {
+		held, err = w.Claims.Move(ctx, keys, while, was, now)
+		return err
+	})
+	return held, err
+}
+
 type watchedPublisher struct{ account.Publisher }
 
 func (w watchedPublisher) Publish(ctx context.Context, evs ...events.Event) error {
