@@ -7,15 +7,16 @@ import (
 )
 
 // Backoff is the time between tries: it doubles from First up to Max, and a
-// random half of it is taken off so that lanes do not come back together.
+// random half of it is taken off so that lanes do not come back together. Max
+// is also how long a worker goes on waiting for a server that is back.
 type Backoff struct {
 	First time.Duration // default 100 ms
-	Max   time.Duration // default 30 s
+	Max   time.Duration // default 5 s
 }
 
 // after is the pause after n failures in a row, n from 1.
 func (b Backoff) after(n int) time.Duration {
-	d, limit := orElse(b.First, 100*time.Millisecond), orElse(b.Max, 30*time.Second)
+	d, limit := orElse(b.First, 100*time.Millisecond), orElse(b.Max, 5*time.Second)
 	for ; n > 1 && d < limit; n-- {
 		d *= 2
 	}
