@@ -62,7 +62,7 @@ func applyProfile(acc *Account, a announcement) bool {
 	if acc.Address != before.Address && before.Address != "" {
 		// The old links went to an address that is no longer the person's. A new
 		// one for a new password is asked for, and comes to the new address.
-		acc.Invitations = nil
+		acc.replace()
 	}
 	return acc.Name != before.Name || acc.BirthDate != before.BirthDate || acc.Address != before.Address ||
 		acc.Mobile != before.Mobile || acc.Language != before.Language || acc.Protection != before.Protection ||

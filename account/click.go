@@ -26,7 +26,10 @@ type Proof struct {
 	Language string
 	Username string
 	Name     string
-	Expires  time.Time
+	// Names are given, family and preferred name and the username: what a
+	// password must not hold parts of. Empty ones are left out.
+	Names   []string
+	Expires time.Time
 }
 
 // Choice is a complete form: a proof, the rules as shown, and a password.
@@ -43,4 +46,7 @@ type Receipt struct {
 	Name     string
 	Language string
 	At       time.Time
+	// Account and From are what Lifecycle.Own is asked with: how it goes on.
+	Account string
+	From    time.Time
 }

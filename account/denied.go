@@ -62,6 +62,7 @@ func (l *Lifecycle) Again(ctx context.Context, ticket string) error {
 	if err != nil {
 		return err
 	}
+	held, _ := a.Invitation(id)
 	wrong, err := l.Attempts.Count(ctx, attemptsKey(id))
 	if err != nil {
 		return err
@@ -71,6 +72,6 @@ func (l *Lifecycle) Again(ctx context.Context, ticket string) error {
 		Meta: events.Meta{
 			ID: letterID("again", id, hour.Format(time.RFC3339)), Source: events.SourcePortal, Subject: a.ID, Time: l.Now(),
 		},
-		Data: events.InvitationRequested{Account: a.ID, Purpose: purpose, Frozen: wrong >= wrongNumbers},
+		Data: events.InvitationRequested{Account: a.ID, Purpose: purpose, Frozen: wrong >= wrongNumbers && held.Purpose == purpose},
 	})
 }

@@ -12,8 +12,11 @@ import (
 var (
 	// ErrTicket: the link was not made by us, or was changed or cut.
 	ErrTicket = errors.New("ticket is not valid")
-	// ErrSpent: the invitation is used, withdrawn or replaced by a newer one.
+	// ErrSpent: the invitation is used or withdrawn.
 	ErrSpent = errors.New("invitation is spent")
+	// ErrReplaced: the invitation went to an address that is no longer the
+	// person's; a newer letter goes to the one that is.
+	ErrReplaced = fmt.Errorf("%w: it went to an earlier address", ErrSpent)
 	// ErrExpired: the invitation's time is over; a new one can be asked for.
 	ErrExpired = errors.New("invitation has expired")
 	// ErrFrozen: too many wrong numbers on this invitation.

@@ -92,9 +92,9 @@ func (l *Lifecycle) setPassword(ctx context.Context, id, password string, allow 
 		}
 		at := l.Now()
 		if now.State != Active {
-			now.State, now.Affiliations = Active, l.affiliations(was, at)
+			now.Affiliations = l.affiliations(was, at)
 		}
-		now.Why = Why{Reason: WhyActivated, Since: at, By: "person"}
+		now.activate(at)
 		now.Invitations = nil
 		now.PasswordSince, now.SessionsFrom = at, l.after(was.SessionsFrom)
 		details := map[string]string{"purpose": "change"}

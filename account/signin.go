@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"usn.no/matricula/events"
-	"usn.no/matricula/policy"
 )
 
 // How often a password may be tried in one window. Whoever guesses is slowed
@@ -45,25 +44,6 @@ type Try struct {
 	// Known the browser that has been signed in as this person before.
 	From  string
 	Known bool
-}
-
-// Own is an account as its owner sees it.
-type Own struct {
-	ID, Username, Name, Language string
-
-	State    State
-	Roles    []OwnRole
-	Rules    Acceptance
-	Password time.Time // when it was last set
-	// From is what a session is bound to: with a new password, a compromise or
-	// "sign out everywhere" it is another.
-	From time.Time
-}
-
-// OwnRole is one role with its opening; zero Opens: open already.
-type OwnRole struct {
-	Kind, Title, Unit, Campus, Start, End string
-	Opens                                 time.Time
 }
 
 // SignIn checks a password. Unknown, wrong, pending, suspended and closed are
@@ -183,66 +163,6 @@ func (l *Lifecycle) handle(kind string, of ...string) string {
 		key = l.Tickets.Keys[0]
 	}
 	return invitationText(Identity{Key: key}.mac(kind, of...)[:16])
-}
-
-// Own is the account of a session.
-//
-// Errors: ErrSignedOut when the session is over, ErrUnavailable.
-func (l *Lifecycle) Own(ctx context.Context, id string, from time.Time) (Own, error) {
-	a, err := l.session(ctx, id, from)
-	if err != nil {
-		return Own{}, err
-	}
-	return l.own(a), nil
-}
-
-func (l *Lifecycle) session(ctx context.Context, id string, from time.Time) (Account, error) {
-	a, err := l.Directory.Find(ctx, Key{ByID, id})
-	if errors.Is(err, ErrNotFound) || err == nil && (a.State != Active || !a.SessionsFrom.Equal(from)) {
-		return Account{}, ErrSignedOut
-	}
-	return a, err
-}
-
-// SignOut ends every session of the account.
-//
-// Errors: ErrSignedOut when this one is over already, ErrUnavailable.
-func (l *Lifecycle) SignOut(ctx context.Context, id string, from time.Time) error {
-	_, err := l.update(ctx, Key{ByID, id}, func(now *Account) (bool, error) {
-		if now.State != Active || !now.SessionsFrom.Equal(from) {
-			return false, ErrSignedOut
-		}
-		now.SessionsFrom = l.after(now.SessionsFrom)
-		return true, nil
-	})
-	if errors.Is(err, ErrNotFound) {
-		return ErrSignedOut
-	}
-	return err
-}
-
-// after is now, and always later than t: sessions are told apart by it.
-func (l *Lifecycle) after(t time.Time) time.Time {
-	if now := l.Now(); now.After(t) {
-		return now
-	}
-	return t.Add(time.Millisecond)
-}
-
-func (l *Lifecycle) own(a Account) Own {
-	o := Own{
-		ID: a.ID, Username: a.Username, Name: a.Name.Full(), Language: a.Language, State: a.State,
-		Rules: a.Rules, Password: a.PasswordSince, From: a.SessionsFrom,
-	}
-	for _, r := range a.Roles {
-		own := OwnRole{Kind: r.Kind, Title: r.Title, Unit: r.Unit, Campus: r.Campus, Start: r.Start, End: r.End}
-		op := l.Windows.Opening(policy.Admission{Population: r.Kind, Intake: r.Intake, Start: r.Start, Recorded: r.Since})
-		if op.At.After(l.Now()) {
-			own.Opens = op.At
-		}
-		o.Roles = append(o.Roles, own)
-	}
-	return o
 }
 
 // writeID names what one Modify does: no two of one entry have a revision.

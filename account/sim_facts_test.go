@@ -188,7 +188,7 @@ func (s *sim) checkOwed() {
 			s.violation("I4", "%s was never told the number", e.Username)
 		}
 		for _, inv := range e.Invitations {
-			if !inv.Expires.After(s.now()) {
+			if !inv.Expires.After(s.now()) || inv.Purpose == "replaced" {
 				continue
 			}
 			template := events.LetterActivation

@@ -212,7 +212,7 @@ func (s *sim) lastLetter(e *entry) (last letter, ok bool) {
 		if l.Account != e.ID || l.Invitation == "" {
 			continue
 		}
-		if _, works := e.Invitation(last.Invitation); !works {
+		if held, works := e.Invitation(last.Invitation); !works || held.Purpose != last.Purpose {
 			last, ok = l, true
 		}
 	}

@@ -9,6 +9,7 @@ const (
 	AuditSuspended        = "account.suspended"
 	AuditRestored         = "account.restored"
 	AuditClosed           = "account.closed"
+	AuditSessionsEnded    = "account.sessions-ended"
 	AuditPasswordChanged  = "password.changed"
 	AuditCompromised      = "password.compromised"
 	AuditChangeRequired   = "password.change-required"
@@ -25,7 +26,7 @@ const (
 // Audits lists every audit fact.
 func Audits() []string {
 	return []string{
-		AuditCreated, AuditInvited, AuditActivated, AuditUpdated, AuditSuspended, AuditRestored, AuditClosed,
+		AuditCreated, AuditInvited, AuditActivated, AuditUpdated, AuditSuspended, AuditRestored, AuditClosed, AuditSessionsEnded,
 		AuditPasswordChanged, AuditCompromised, AuditChangeRequired, AuditPIN, AuditRules, AuditActivationDenied,
 		AuditLetterSent, AuditLetterFailed, AuditLetterUnknown, AuditLetterBounced, AuditEventRejected,
 	}
