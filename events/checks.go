@@ -150,6 +150,7 @@ func (r *ChangeRequired) check(c *checks) {
 	c.key(r.Username, "username")
 	c.moment(r.Deadline, "deadline")
 	c.note(&r.Reason, "reason")
+	c.note(&r.Actor, "actor")
 }
 
 func (o *Command) check(c *checks) {

@@ -14,6 +14,7 @@ type ChangeRequired struct {
 	Username string    `json:"username"`
 	Deadline time.Time `json:"deadline"`
 	Reason   string    `json:"reason"`
+	Actor    string    `json:"actor,omitempty"`
 }
 
 // Command is what IT's plain commands carry.
