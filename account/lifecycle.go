@@ -24,6 +24,7 @@ type Lifecycle struct {
 	Waiting   Waiting
 	Attempts  Attempts
 	Sent      SentMarks // a worker's, for letters that come back
+	Brake     Brake     // a worker's; nil: nothing is held
 
 	Windows       policy.Windows
 	PasswordRules policy.PasswordRules
