@@ -10,6 +10,8 @@ const (
 	AuditRestored         = "account.restored"
 	AuditClosed           = "account.closed"
 	AuditSessionsEnded    = "account.sessions-ended"
+	AuditLookedUp         = "account.looked-up" // somebody of IT has looked at a person
+	AuditErased           = "account.erased"    // personal data are gone
 	AuditPasswordChanged  = "password.changed"
 	AuditCompromised      = "password.compromised"
 	AuditChangeRequired   = "password.change-required"
@@ -21,14 +23,18 @@ const (
 	AuditLetterUnknown    = "letter.unknown"
 	AuditLetterBounced    = "letter.bounced"
 	AuditEventRejected    = "event.rejected"
+	AuditBrakeHeld        = "brake.held" // too many changes of one kind: they wait for a human
+	AuditBrakeReleased    = "brake.released"
 )
 
 // Audits lists every audit fact.
 func Audits() []string {
 	return []string{
 		AuditCreated, AuditInvited, AuditActivated, AuditUpdated, AuditSuspended, AuditRestored, AuditClosed, AuditSessionsEnded,
+		AuditLookedUp, AuditErased,
 		AuditPasswordChanged, AuditCompromised, AuditChangeRequired, AuditPIN, AuditRules, AuditActivationDenied,
 		AuditLetterSent, AuditLetterFailed, AuditLetterUnknown, AuditLetterBounced, AuditEventRejected,
+		AuditBrakeHeld, AuditBrakeReleased,
 	}
 }
 
