@@ -1,6 +1,7 @@
 package mailer
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -24,7 +25,7 @@ type page struct {
 	letter, base string
 	name         string
 	link         string
-	number       string
+	number       string // in the form the institution chose
 	words        words
 }
 
@@ -62,6 +63,9 @@ func (t *Templates) page(l Letter) *page {
 		NumberForm: t.numberForm,
 		letter:     r.Template, base: t.institution.BaseURL, name: cleanName(r.Name),
 		link: l.Link, number: l.SONumber, words: t.words[lang],
+	}
+	if t.numberForm == NumberMasked && p.number != "" {
+		p.number = strings.Repeat("•", 8) + p.number[max(0, len(p.number)-3):]
 	}
 	if username.MatchString(r.Username) {
 		p.Username = r.Username
@@ -190,11 +194,8 @@ func (p *page) to(key, url string) (Link, error) {
 
 // Number is the SO-number in the form the institution chose.
 func (p *page) Number() (string, error) {
-	switch {
-	case p.number == "":
-		return "", fmt.Errorf("letter: no SO-number")
-	case p.NumberForm == NumberMasked:
-		return strings.Repeat("•", 8) + p.number[max(0, len(p.number)-3):], nil
+	if p.number == "" {
+		return "", errors.New("letter: no SO-number")
 	}
 	return p.number, nil
 }

@@ -1,20 +1,18 @@
 package mailer
 
 import (
-	"bytes"
 	"embed"
 	"errors"
 	"fmt"
 	html "html/template"
-	"io"
 	"io/fs"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	text "text/template"
 	"time"
-	"unicode/utf8"
 
 	"usn.no/matricula/events"
 )
@@ -84,6 +82,8 @@ type Templates struct {
 	words       map[string]words
 	html        map[string]*html.Template
 	text        map[string]*text.Template
+	marked      map[string]*text.Template // of letters that have stencils: see markFills
+	stencils    sync.Map                  // shape → *stencil
 	oslo        *time.Location
 }
 
@@ -109,6 +109,7 @@ func NewTemplates(i Institution, numberForm string, override fs.FS) (*Templates,
 	t := &Templates{
 		institution: i, numberForm: numberForm, oslo: oslo,
 		words: map[string]words{}, html: map[string]*html.Template{}, text: map[string]*text.Template{},
+		marked: map[string]*text.Template{},
 	}
 	if err := t.load(base, override); err != nil {
 		return nil, fmt.Errorf("letter templates: %w", err)
@@ -134,16 +135,18 @@ func (t *Templates) load(base, override fs.FS) error {
 		return err
 	}
 	frame := map[string]string{}
+	shippedFrame := true
 	for _, name := range []string{"layout.html.tmpl", "parts.html.tmpl", "layout.text.tmpl", "parts.text.tmpl"} {
-		s, err := readOver(base, override, name)
+		s, own, err := readOver(base, override, name)
 		if err != nil {
 			return err
 		}
 		frame[name] = s
+		shippedFrame = shippedFrame && !own
 	}
 	for _, letter := range events.Letters() {
 		name := "letters/" + letter + ".tmpl"
-		body, err := readOver(base, override, name)
+		body, own, err := readOver(base, override, name)
 		if err != nil {
 			return err
 		}
@@ -153,6 +156,11 @@ func (t *Templates) load(base, override fs.FS) error {
 		parts := text.New(letter).Funcs(text.FuncMap{"wrap": wrap, "item": item, "underline": underline})
 		if t.text[letter], err = parts.Parse(frame["layout.text.tmpl"] + frame["parts.text.tmpl"] + body); err != nil {
 			return fmt.Errorf("%s (text): %w", name, err)
+		}
+		if shippedFrame && !own {
+			if t.marked[letter], err = markFills(t.text[letter]); err != nil {
+				return fmt.Errorf("%s (text): %w", name, err)
+			}
 		}
 	}
 	return nil
@@ -175,15 +183,16 @@ func onlyKnown(base, override fs.FS) error {
 	})
 }
 
-func readOver(base, override fs.FS, name string) (string, error) {
+// readOver reads a file, and tells whether it is the override's.
+func readOver(base, override fs.FS, name string) (content string, own bool, err error) {
 	if override != nil {
 		raw, err := fs.ReadFile(override, name)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
-			return string(raw), err
+			return string(raw), true, err
 		}
 	}
 	raw, err := fs.ReadFile(base, name)
-	return string(raw), err
+	return string(raw), false, err
 }
 
 // Letter is a request with what only the mailer knows: the link sealed from
@@ -208,69 +217,27 @@ func (t *Templates) Render(l Letter) (Rendered, error) {
 	if err != nil {
 		return Rendered{}, err
 	}
-	run := func(execute func(io.Writer, any) error) (string, error) {
-		var b bytes.Buffer
-		err := execute(&b, p)
-		return b.String(), err
-	}
-	h, err := run(t.html[name].Execute)
-	if err != nil {
-		return Rendered{}, fmt.Errorf("letter: %w", err)
-	}
-	x, err := run(t.text[name].Execute)
-	if err != nil {
-		return Rendered{}, fmt.Errorf("letter: %w", err)
-	}
-	return Rendered{Language: p.Language, Subject: subject, Text: tidy(x), HTML: squeeze(h)}, nil
-}
-
-const textWidth = 72
-
-// wrap breaks a paragraph into lines. A word is never cut, so that an address
-// stays whole.
-func wrap(s string) string { return fill(s, "") }
-
-func item(s string) string { return "- " + fill(s, "  ") }
-
-func fill(s, indent string) string {
-	var b strings.Builder
-	width := 0
-	for i, w := range strings.Fields(s) {
-		n := utf8.RuneCountInString(w)
-		switch {
-		case i == 0:
-		case width+1+n > textWidth-len(indent):
-			b.WriteString("\n" + indent)
-			width = 0
-		default:
-			b.WriteByte(' ')
-			width++
+	r := Rendered{Language: p.Language, Subject: subject}
+	if s, ticket, ok := t.shapeOf(p); ok && t.marked[name] != nil {
+		ready, err := t.stencil(s, p)
+		if err != nil {
+			return Rendered{}, err
 		}
-		b.WriteString(w)
-		width += n
+		r.HTML, r.Text = ready.fill(p, ticket)
+		return r, nil
 	}
-	return b.String()
+	r.HTML, r.Text, err = t.execute(name, t.text[name], p)
+	return r, err
 }
 
-func underline(s string) string { return strings.Repeat("-", utf8.RuneCountInString(s)) }
-
-var blankLines = regexp.MustCompile(`\n{3,}`)
-
-func tidy(s string) string {
-	lines := strings.Split(s, "\n")
-	for i, l := range lines {
-		lines[i] = strings.TrimRight(l, " \t")
+// execute runs the templates of a letter, the given ones for its plain form.
+func (t *Templates) execute(name string, plain *text.Template, p *page) (string, string, error) {
+	var h, x strings.Builder
+	if err := t.html[name].Execute(&h, p); err != nil {
+		return "", "", fmt.Errorf("letter: %w", err)
 	}
-	return strings.Trim(blankLines.ReplaceAllString(strings.Join(lines, "\n"), "\n\n"), "\n") + "\n"
-}
-
-// squeeze drops the empty lines that template actions leave.
-func squeeze(s string) string {
-	var b strings.Builder
-	for line := range strings.SplitSeq(s, "\n") {
-		if strings.TrimSpace(line) != "" {
-			b.WriteString(line + "\n")
-		}
+	if err := plain.Execute(&x, p); err != nil {
+		return "", "", fmt.Errorf("letter: %w", err)
 	}
-	return b.String()
+	return squeeze(h.String()), tidy(x.String()), nil
 }
