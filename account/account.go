@@ -28,8 +28,13 @@ const (
 	WhyActivated      = "activated"
 	WhyCompromised    = "compromised"
 	WhyLeft           = "left"
+	WhyCancelled      = "cancelled" // no role ever began
+	WhyDeceased       = "deceased"
+	WhyNeverActivated = "never_activated"
 	WhyLocked         = "locked" // by IT
 	WhyChangeRequired = "change_required"
+	WhyMerged         = "merged" // into another account
+	WhyErased         = "erased"
 )
 
 // Why says the reason for the state, since when, and who caused it.
@@ -62,6 +67,10 @@ type Number struct {
 	Type  string
 	Value string
 	Since time.Time // when it was first recorded
+
+	// When a change of number last named it as the old one, and as the new one.
+	// While Replaced is later it is not in force, but proves as before.
+	Replaced, Renewed time.Time
 }
 
 // String hides the value wherever a Number would be printed.
@@ -89,6 +98,7 @@ type Role struct {
 	Term   string
 	Title  string
 	Since  time.Time // when the source recorded it first: the next 1 August counts from here
+	Listed Recency   // of a role that the newest full state lacks: the last one that had it
 }
 
 // Facets of an account that have their own recency.
@@ -97,6 +107,7 @@ const (
 	FacetRoles   = "roles"
 	FacetNumbers = "numbers"
 	FacetState   = "state"
+	FacetListing = "listing" // full states before the newest, see roles.go
 )
 
 // Mark is how recent one facet of one (source, subject) is: Sequence decides
@@ -167,7 +178,10 @@ type Account struct {
 	Reserved   bool   // reservation against publishing
 
 	Numbers      []Number
-	Roles        []Role
+	Roles        []Role   // as told; Standing says which of them count
+	Told         []Told   // what each source says of the person
+	Endings      []Ending // what was told of a role's end apart from full state
+	Orders       []Order
 	Affiliations []string // published ones: student, employee, member
 	Handles      []string // keys of the claims that point here, "num.…" and "src.…"
 	Marks        []Mark
@@ -177,8 +191,15 @@ type Account struct {
 	Rules         Acceptance
 	PasswordSince time.Time // last time a password was set; zero: never
 	PasswordGone  bool      // write only: the same Modify deletes the password
+	PasswordLost  string    // why there is none any more: WhyCompromised or "closed"; "" since one was set
 	SessionsFrom  time.Time // sessions older than this are dead
 	OpenUntil     time.Time // IT's override of the window
+
+	Turn    time.Time // when time alone makes settle answer otherwise; zero: never
+	Leaving string    // end date that the leaving letter was made for
+	Merged  string    // ID of the account that this one was merged into
+	Erased  time.Time // when the personal data was removed
+	Adopted time.Time // when an existing directory's account was taken over
 
 	Revision uint64 // compare-and-set; 0 before Create
 }
@@ -187,6 +208,9 @@ type Account struct {
 func (a Account) Clone() Account {
 	a.Numbers = slices.Clone(a.Numbers)
 	a.Roles = slices.Clone(a.Roles)
+	a.Told = slices.Clone(a.Told)
+	a.Endings = slices.Clone(a.Endings)
+	a.Orders = slices.Clone(a.Orders)
 	a.Affiliations = slices.Clone(a.Affiliations)
 	a.Handles = slices.Clone(a.Handles)
 	a.Marks = slices.Clone(a.Marks)

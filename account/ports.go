@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"time"
 
 	"usn.no/matricula/events"
 )
@@ -43,7 +44,8 @@ type Directory interface {
 
 // Query narrows Directory.Each. Zero means every account.
 type Query struct {
-	Unsent bool // only those that carry an unsent fact
+	Unsent bool      // only those that carry an unsent fact
+	Due    time.Time // only those whose Turn is not later; zero: whatever their Turn
 	State  State
 }
 

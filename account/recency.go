@@ -8,17 +8,28 @@ import (
 )
 
 // age compares an event with a mark: +1 newer, 0 the very same, -1 older.
+func age(m events.Meta, mark Mark) int { return recency(m).compare(mark.recency()) }
+
+// compare says whether r is newer (+1), the very same (0) or older (-1).
 // Sequence decides where both have one, else the time the source recorded, and
-// between events of one instant the position in the stream. The measures are
+// between words of one instant the position in the stream. The measures are
 // never mixed.
-func age(m events.Meta, mark Mark) int {
-	if m.Sequence != 0 && mark.Sequence != 0 {
-		return cmp.Compare(m.Sequence, mark.Sequence)
+func (r Recency) compare(than Recency) int {
+	if r.Sequence != 0 && than.Sequence != 0 {
+		return cmp.Compare(r.Sequence, than.Sequence)
 	}
-	if c := m.Time.Compare(mark.Time); c != 0 {
+	if c := r.Time.Compare(than.Time); c != 0 {
 		return c
 	}
-	return cmp.Compare(m.Position, mark.Position)
+	return cmp.Compare(r.Position, than.Position)
+}
+
+func recency(m events.Meta) Recency {
+	return Recency{Time: m.Time, Sequence: m.Sequence, Position: m.Position}
+}
+
+func (m Mark) recency() Recency {
+	return Recency{Time: m.Time, Sequence: m.Sequence, Position: m.Position}
 }
 
 func (a *Account) mark(source, subject, facet string) (Mark, bool) {

@@ -193,7 +193,8 @@ func (m *memory) Each(ctx context.Context, q account.Query, f func(account.Accou
 		return err
 	}
 	for _, a := range m.all() {
-		if q.Unsent && len(a.Unsent) == 0 || q.State != "" && a.State != q.State {
+		late := !q.Due.IsZero() && (a.Turn.IsZero() || a.Turn.After(q.Due))
+		if late || q.Unsent && len(a.Unsent) == 0 || q.State != "" && a.State != q.State {
 			continue
 		}
 		if !f(a) {

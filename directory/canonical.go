@@ -19,15 +19,17 @@ func Canonical(a account.Account) account.Account {
 	for _, s := range []*string{&a.Name.Given, &a.Name.Family, &a.Name.Preferred, &a.Address, &a.Mobile} {
 		*s = norm.NFC.String(*s)
 	}
-	for _, t := range []*time.Time{&a.Why.Since, &a.Rules.At, &a.PasswordSince, &a.SessionsFrom, &a.OpenUntil} {
+	for _, t := range []*time.Time{&a.Why.Since, &a.Rules.At, &a.PasswordSince, &a.SessionsFrom, &a.OpenUntil, &a.Turn, &a.Erased, &a.Adopted} {
 		*t = utc(*t)
 	}
 	for i := range a.Numbers {
-		a.Numbers[i].Since = utc(a.Numbers[i].Since)
+		n := &a.Numbers[i]
+		n.Since, n.Replaced, n.Renewed = utc(n.Since), utc(n.Replaced), utc(n.Renewed)
 	}
 	for i := range a.Roles {
-		a.Roles[i].Since = utc(a.Roles[i].Since)
+		a.Roles[i].Since, a.Roles[i].Listed.Time = utc(a.Roles[i].Since), utc(a.Roles[i].Listed.Time)
 	}
+	registers(&a)
 	for i := range a.Marks {
 		a.Marks[i].Time = utc(a.Marks[i].Time)
 	}
@@ -47,7 +49,8 @@ func Canonical(a account.Account) account.Account {
 		return cmp.Or(cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Key, y.Key), cmp.Compare(x.ID, y.ID), cmp.Compare(pack(role(x)), pack(role(y))))
 	})
 	a.Marks = sorted(a.Marks, func(x, y account.Mark) int {
-		return cmp.Or(cmp.Compare(x.Source, y.Source), cmp.Compare(x.Subject, y.Subject), cmp.Compare(x.Facet, y.Facet), x.Time.Compare(y.Time))
+		return cmp.Or(cmp.Compare(x.Source, y.Source), cmp.Compare(x.Subject, y.Subject), cmp.Compare(x.Facet, y.Facet), x.Time.Compare(y.Time),
+			cmp.Compare(x.Sequence, y.Sequence), cmp.Compare(x.Position, y.Position))
 	})
 	a.Invitations = sorted(a.Invitations, func(x, y account.Invitation) int {
 		return cmp.Or(x.Created.Compare(y.Created), cmp.Compare(x.ID, y.ID))
@@ -58,6 +61,31 @@ func Canonical(a account.Account) account.Account {
 	a.Affiliations = sorted(filled(a.Affiliations), cmp.Compare[string])
 	a.Handles = sorted(filled(a.Handles), cmp.Compare[string])
 	return a
+}
+
+// registers does the same for what the sources told.
+func registers(a *account.Account) {
+	for i := range a.Told {
+		t := &a.Told[i]
+		t.Time = utc(t.Time)
+		for _, s := range []*string{&t.Name.Given, &t.Name.Family, &t.Name.Preferred, &t.Address, &t.Mobile} {
+			*s = norm.NFC.String(*s)
+		}
+	}
+	for i := range a.Endings {
+		a.Endings[i].Time = utc(a.Endings[i].Time)
+	}
+	for i := range a.Orders {
+		o := &a.Orders[i]
+		o.Time, o.Until = utc(o.Time), utc(o.Until)
+	}
+	a.Told = sorted(a.Told, func(x, y account.Told) int {
+		return cmp.Or(cmp.Compare(x.Source, y.Source), cmp.Compare(x.Subject, y.Subject))
+	})
+	a.Endings = sorted(a.Endings, func(x, y account.Ending) int {
+		return cmp.Or(cmp.Compare(x.Source, y.Source), cmp.Compare(x.Subject, y.Subject), cmp.Compare(x.ID, y.ID))
+	})
+	a.Orders = sorted(a.Orders, func(x, y account.Order) int { return cmp.Compare(x.What, y.What) })
 }
 
 // sorted drops what compares equal to its neighbour.

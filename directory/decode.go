@@ -37,6 +37,13 @@ func (l layout) decode(e *ldap.Entry) (account.Account, error) {
 		PasswordSince: r.time("matriculaPasswordSince"),
 		SessionsFrom:  r.time("matriculaSessionsFrom"),
 		OpenUntil:     r.time("matriculaOpenUntil"),
+		PasswordLost:  r.one("matriculaPasswordLost"),
+
+		Turn:    r.time(turn),
+		Leaving: r.one("matriculaLeaving"),
+		Merged:  r.one("matriculaMerged"),
+		Erased:  r.time("matriculaErased"),
+		Adopted: r.time("matriculaAdopted"),
 	}
 	a.Revision = r.number(revision)
 	a.Unsent = readAll[account.Fact](&r, unsent)
@@ -48,6 +55,15 @@ func (l layout) decode(e *ldap.Entry) (account.Account, error) {
 	}
 	for _, m := range readAll[mark](&r, "matriculaMark") {
 		a.Marks = append(a.Marks, account.Mark(m))
+	}
+	for _, t := range readAll[told](&r, "matriculaTold") {
+		a.Told = append(a.Told, t.account())
+	}
+	for _, e := range readAll[ending](&r, "matriculaEnding") {
+		a.Endings = append(a.Endings, account.Ending(e))
+	}
+	for _, o := range readAll[ordered](&r, "matriculaOrder") {
+		a.Orders = append(a.Orders, account.Order(o))
 	}
 	for _, s := range r.all(invitation) {
 		i, err := unpackInvitation(s)

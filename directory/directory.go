@@ -205,15 +205,15 @@ func (d *Directory) read(ctx context.Context, dn string, attributes []string) (*
 	return found, translate("search", err)
 }
 
-// unsentAtOnce is how many entries with unsent facts are asked for on a shared
-// connection; more are read in pages.
+// unsentAtOnce is how many entries with unsent facts, or whose turn it is, are
+// asked for on a shared connection; more are read in pages.
 const unsentAtOnce = 200
 
 // Each calls f for every account that matches q. An entry that cannot be read
 // as an account doesn't stop the others; the error names it at the end.
 func (d *Directory) Each(ctx context.Context, q account.Query, f func(account.Account) bool) error {
 	filter := d.layout.matching(q)
-	if q.Unsent {
+	if q.Unsent || !q.Due.IsZero() {
 		var found []*ldap.Entry
 		err := d.ask(ctx, func(c *ldap.Conn) error {
 			r, err := c.Search(d.search(filter, unsentAtOnce))

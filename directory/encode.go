@@ -78,6 +78,7 @@ func (l layout) encode(a account.Account) (values, error) {
 	v.set("eduPersonAffiliation", a.Affiliations...)
 	v.set("matriculaHandle", a.Handles...)
 	l.lists(v, a)
+	v.turns(a)
 	if err := v.secrets(a); err != nil {
 		return nil, err
 	}
@@ -146,9 +147,28 @@ func (l layout) lists(v values, a account.Account) {
 	for _, m := range a.Marks {
 		v.set("matriculaMark", pack(mark(m)))
 	}
+	for _, t := range a.Told {
+		v.set("matriculaTold", packTold(t))
+	}
+	for _, e := range a.Endings {
+		v.set("matriculaEnding", pack(ending(e)))
+	}
+	for _, o := range a.Orders {
+		v.set("matriculaOrder", pack(ordered(o)))
+	}
 	for _, f := range a.Unsent {
 		v.set(unsent, pack(f))
 	}
+}
+
+// turns are what time does to an account, and what became of it.
+func (v values) turns(a account.Account) {
+	v.set("matriculaPasswordLost", a.PasswordLost)
+	v.set(turn, packTime(a.Turn))
+	v.set("matriculaLeaving", a.Leaving)
+	v.set("matriculaMerged", a.Merged)
+	v.set("matriculaErased", packTime(a.Erased))
+	v.set("matriculaAdopted", packTime(a.Adopted))
 }
 
 // secrets are what a click is about.

@@ -52,6 +52,8 @@ func accounts(t *rapid.T) account.Account {
 		Handles:       rapid.SliceOfN(word, 0, 4).Draw(t, "handles"),
 		Rules:         account.Acceptance{Version: text.Draw(t, "version"), Hash: word.Draw(t, "hash"), At: times(t, "accepted")},
 		PasswordSince: times(t, "password"), SessionsFrom: times(t, "sessions"), OpenUntil: times(t, "open"),
+		Turn: times(t, "turn"), Leaving: word.Draw(t, "leaving"), Merged: word.Draw(t, "merged"), Erased: times(t, "erased"), Adopted: times(t, "adopted"),
+		PasswordLost: word.Draw(t, "lost"),
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "n") {
 		a.Numbers = append(a.Numbers, account.Number{
@@ -67,6 +69,17 @@ func accounts(t *rapid.T) account.Account {
 		})
 		a.Invitations = append(a.Invitations, account.Invitation{
 			ID: word.Draw(t, "invitation"), Purpose: word.Draw(t, "purpose"), Created: times(t, "created"), Expires: times(t, "expires"),
+		})
+		recency := account.Recency{Time: times(t, "told"), Sequence: rapid.Uint64().Draw(t, "told sequence"), Position: rapid.Uint64().Draw(t, "told position")}
+		a.Told = append(a.Told, account.Told{
+			Source: text.Draw(t, "teller"), Subject: word.Draw(t, "told of"), Recency: recency,
+			Name: account.Name{Given: text.Draw(t, "told given"), Preferred: text.Draw(t, "told preferred")}, Address: text.Draw(t, "told address"),
+		})
+		a.Endings = append(a.Endings, account.Ending{
+			Source: text.Draw(t, "ender"), ID: word.Draw(t, "ended"), Recency: recency, Reason: text.Draw(t, "end reason"), Cancelled: rapid.Bool().Draw(t, "cancelled"),
+		})
+		a.Orders = append(a.Orders, account.Order{
+			What: word.Draw(t, "matter"), On: rapid.Bool().Draw(t, "on"), Until: times(t, "until"), By: text.Draw(t, "who"), Recency: recency,
 		})
 		a.Unsent = append(a.Unsent, account.Fact{
 			What: word.Draw(t, "what"), ID: word.Draw(t, "fact"), At: times(t, "fact at"),

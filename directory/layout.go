@@ -20,6 +20,7 @@ const (
 	accountID    = "matriculaId"
 	invitation   = "matriculaInvitation"
 	unsent       = "matriculaUnsent"
+	turn         = "matriculaTurn"
 	passwordKept = "matriculaPasswordKept"
 )
 
@@ -47,8 +48,11 @@ var attributes = []struct {
 	{"matriculaOrigin", single}, {"matriculaWhy", single},
 	{"matriculaAddress", single}, {"matriculaMobile", single}, {"matriculaProtection", single}, {"matriculaReserved", single},
 	{"matriculaNumber", many}, {"matriculaRole", many}, {"matriculaHandle", many}, {"matriculaMark", many},
+	{"matriculaTold", many}, {"matriculaEnding", many}, {"matriculaOrder", many},
 	{unsent, many}, {"matriculaRules", single},
 	{"matriculaPasswordSince", single}, {"matriculaSessionsFrom", single}, {"matriculaOpenUntil", single},
+	{"matriculaPasswordLost", single}, {turn, single}, {"matriculaLeaving", single},
+	{"matriculaMerged", single}, {"matriculaErased", single}, {"matriculaAdopted", single},
 }
 
 var classes = []string{
@@ -112,6 +116,9 @@ func (l layout) matching(q account.Query) string {
 	filter := "(objectClass=matriculaAccount)"
 	if q.Unsent { // first, for its index is the smallest
 		filter = "(" + unsent + "=*)" + filter
+	}
+	if !q.Due.IsZero() {
+		filter = "(" + turn + "<=" + packTime(q.Due) + ")" + filter
 	}
 	if q.State != "" {
 		filter += "(" + userStatus + "=" + ldap.EscapeFilter(l.statusPrefix()+string(q.State)) + ")"

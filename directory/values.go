@@ -13,7 +13,7 @@ import (
 // What several fields of an account make one value of an attribute. A value is
 // deleted by naming it byte by byte, so its text must come out the same again:
 // fields keep their order, and a field that is added later is left out while
-// it is empty. Each type has the fields of its namesake in package account.
+// it is empty. Each type has the fields of its namesake in package account (ordered: Order).
 type (
 	why struct {
 		Reason string    `json:"reason,omitempty"`
@@ -24,6 +24,9 @@ type (
 		Type  string    `json:"type"`
 		Value string    `json:"value"`
 		Since time.Time `json:"since,omitzero"`
+
+		Replaced time.Time `json:"replaced,omitzero"`
+		Renewed  time.Time `json:"renewed,omitzero"`
 	}
 	role struct {
 		Kind   string    `json:"kind"`
@@ -37,6 +40,44 @@ type (
 		Term   string    `json:"term,omitempty"`
 		Title  string    `json:"title,omitempty"`
 		Since  time.Time `json:"since,omitzero"`
+
+		Listed account.Recency `json:"listed,omitzero"`
+	}
+	told struct {
+		Source          string     `json:"source"`
+		Subject         string     `json:"subject"`
+		account.Recency            // time, sequence, position
+		Name            personName `json:"name,omitzero"`
+		BirthDate       string     `json:"birth_date,omitempty"`
+		Address         string     `json:"address,omitempty"`
+		Mobile          string     `json:"mobile,omitempty"`
+		Language        string     `json:"language,omitempty"`
+		Protection      string     `json:"protection,omitempty"`
+		Reserved        bool       `json:"reserved,omitempty"`
+	}
+	personName struct {
+		Given     string `json:"given,omitempty"`
+		Family    string `json:"family,omitempty"`
+		Preferred string `json:"preferred,omitempty"`
+	}
+	ending struct {
+		Source  string `json:"source"`
+		Subject string `json:"subject"`
+		ID      string `json:"id,omitempty"`
+		account.Recency
+		End       string `json:"end,omitempty"`
+		Reason    string `json:"reason,omitempty"`
+		Cancelled bool   `json:"cancelled,omitempty"`
+	}
+	ordered struct {
+		What    string    `json:"what"`
+		On      bool      `json:"on,omitempty"`
+		Until   time.Time `json:"until,omitzero"`
+		Reason  string    `json:"reason,omitempty"`
+		By      string    `json:"by,omitempty"`
+		Source  string    `json:"source,omitempty"`
+		Subject string    `json:"subject,omitempty"`
+		account.Recency
 	}
 	mark struct {
 		Source   string    `json:"source"`
@@ -54,6 +95,20 @@ type (
 		At       time.Time `json:"at,omitzero"`
 	}
 )
+
+func packTold(t account.Told) string {
+	return pack(told{
+		Source: t.Source, Subject: t.Subject, Recency: t.Recency, Name: personName(t.Name), BirthDate: t.BirthDate, Address: t.Address,
+		Mobile: t.Mobile, Language: t.Language, Protection: t.Protection, Reserved: t.Reserved,
+	})
+}
+
+func (t told) account() account.Told {
+	return account.Told{
+		Source: t.Source, Subject: t.Subject, Recency: t.Recency, Name: account.Name(t.Name), BirthDate: t.BirthDate, Address: t.Address,
+		Mobile: t.Mobile, Language: t.Language, Protection: t.Protection, Reserved: t.Reserved,
+	}
+}
 
 // pack cannot fail: the types above hold nothing that JSON doesn't know, and
 // texts that are no UTF-8 are refused before.

@@ -26,7 +26,7 @@ func (s *suite) full(variant int) account.Account {
 	a.Language, a.Protection, a.Reserved = "n"+v, "confidential"+v, variant == 1
 	a.Numbers = []account.Number{
 		{Type: "fnr", Value: fmt.Sprintf("8%09d%d", id, variant), Since: at},
-		{Type: "so", Value: "0151251007" + v, Since: at.Add(-time.Hour)},
+		{Type: "so", Value: "0151251007" + v, Since: at.Add(-time.Hour), Replaced: at, Renewed: at.Add(-time.Minute)},
 	}
 	a.Roles = []account.Role{
 		{
@@ -34,8 +34,9 @@ func (s *suite) full(variant int) account.Account {
 			Intake: "i", Term: "t", Title: long + v, Since: at,
 		},
 		{Kind: account.Student, Key: "S" + n, ID: "2", Start: "2027-08-16", Since: at},
-		{Kind: account.Student, Key: "S" + n, ID: "3", Start: "2028-01-0" + v, Since: at},
+		{Kind: account.Student, Key: "S" + n, ID: "3", Start: "2028-01-0" + v, Since: at, Listed: account.Recency{Time: at, Sequence: 3, Position: 4}},
 	}
+	s.registers(&a, n, v, at)
 	a.Affiliations = []string{"employee", "member", []string{"staff", "faculty"}[variant%2]}
 	a.Handles = []string{"num." + n + v, "src." + n}
 	a.Marks = []account.Mark{
@@ -52,6 +53,29 @@ func (s *suite) full(variant int) account.Account {
 	}
 	a.SessionsFrom, a.OpenUntil = at, at.Add(time.Nanosecond)
 	return a
+}
+
+// registers are what the sources told, and what time and operators made of it.
+func (s *suite) registers(a *account.Account, n, v string, at time.Time) {
+	newer := account.Recency{Time: at, Sequence: 1 << 63, Position: 9}
+	a.Told = []account.Told{
+		{
+			Source: "urn:usn:admissions", Subject: n, Recency: newer, Name: account.Name{Given: "Åse " + v, Family: "Ø", Preferred: "‹Å›"},
+			BirthDate: "2005-05-17", Address: "åse+" + v + "@exämple.org", Mobile: "+47 " + v, Language: "nn", Protection: "none",
+		},
+		{Source: "urn:usn:hr", Subject: n, Recency: account.Recency{Time: at}, Name: account.Name{Given: "Åse"}, Reserved: true},
+	}
+	a.Endings = []account.Ending{
+		{Source: "urn:usn:hr", Subject: n, Recency: newer, End: "2027-01-3" + v, Reason: "resigned"},
+		{Source: "urn:usn:hr", Subject: n, ID: "1", Recency: account.Recency{Time: at}, Reason: "<&>", Cancelled: true},
+	}
+	a.Orders = []account.Order{
+		{What: account.OrderChange, On: true, Until: at.Add(time.Hour), Reason: "phished " + v, By: "Kari Å", Source: "urn:usn:it", Subject: n, Recency: newer},
+		{What: account.OrderLock, Recency: account.Recency{Time: at}},
+	}
+	a.PasswordLost = account.WhyCompromised
+	a.Turn, a.Leaving = at.Add(time.Microsecond), "2027-01-3"+v
+	a.Merged, a.Erased, a.Adopted = "into"+v, at.Add(time.Minute), at.Add(-time.Minute)
 }
 
 func comesBackWhole(t *testing.T, s *suite) {
@@ -192,6 +216,22 @@ func eachMeets(t *testing.T, s *suite) {
 	collect(account.Query{State: account.Closed})
 	if met[pending.ID] != 0 || met[closed.ID] != 1 {
 		t.Errorf("each of the closed met a pending one %d times and the closed one %d times", met[pending.ID], met[closed.ID])
+	}
+	was := s.find(t, pending.ID)
+	now = was.Clone()
+	now.Turn = day.Add(time.Hour)
+	s.update(t, was, now)
+	for late, times := range map[time.Duration]int{0: 0, time.Hour - time.Nanosecond: 0, time.Hour: 1, 2 * time.Hour: 1} {
+		if collect(account.Query{Due: day.Add(late)}); met[pending.ID] != times || met[closed.ID] != 0 {
+			t.Errorf("%s before its turn (negative: after) an account was met %d times, one without a turn %d times", time.Hour-late, met[pending.ID], met[closed.ID])
+		}
+	}
+	was = s.find(t, pending.ID)
+	now = was.Clone()
+	now.Turn = time.Time{}
+	s.update(t, was, now)
+	if collect(account.Query{Due: day.AddDate(9, 0, 0)}); met[pending.ID] != 0 {
+		t.Errorf("an account whose turn was taken away was met %d times", met[pending.ID])
 	}
 	calls := 0
 	err := s.Worker.Each(t.Context(), account.Query{}, func(account.Account) bool { calls++; return false })

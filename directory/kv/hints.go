@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -17,6 +18,7 @@ import (
 // the account says so too.
 const (
 	hintUnsent = "unsent"
+	hintTurn   = "turn" // by the second, in Unix time
 	yes        = "yes"
 )
 
@@ -63,6 +65,9 @@ func hints(a account.Account) []string {
 	if len(a.Unsent) > 0 {
 		keys = append(keys, hintKey(hintUnsent, yes, a.Username))
 	}
+	if !a.Turn.IsZero() {
+		keys = append(keys, hintKey(hintTurn, strconv.FormatInt(a.Turn.Unix(), 10), a.Username))
+	}
 	slices.Sort(keys)
 	return slices.Compact(keys)
 }
@@ -99,6 +104,24 @@ func (d *Directory) hinted(ctx context.Context, kind, value string) (usernames [
 	prefix := hintKey(kind, value, "")
 	err = d.watch(ctx, prefix+"*", func(e jetstream.KeyValueEntry) error {
 		u, err := plain(strings.TrimPrefix(e.Key(), prefix))
+		usernames = append(usernames, u)
+		return err
+	})
+	return usernames, err
+}
+
+// candidates are the usernames that a narrow query may be about.
+func (d *Directory) candidates(ctx context.Context, q account.Query) (usernames []string, err error) {
+	if q.Unsent {
+		return d.hinted(ctx, hintUnsent, yes)
+	}
+	err = d.watch(ctx, "x."+hintTurn+".*.*", func(e jetstream.KeyValueEntry) error {
+		part := strings.Split(e.Key(), ".")
+		at, err := strconv.ParseInt(part[2], 10, 64)
+		if err != nil || at > q.Due.Unix() {
+			return err
+		}
+		u, err := plain(part[3])
 		usernames = append(usernames, u)
 		return err
 	})

@@ -224,8 +224,8 @@ func decode(data []byte) (record, error) {
 // Each calls f for every account that matches q, as they were at one moment.
 func (d *Directory) Each(ctx context.Context, q account.Query, f func(account.Account) bool) error {
 	var found []account.Account
-	if q.Unsent {
-		usernames, err := d.hinted(ctx, hintUnsent, yes)
+	if q.Unsent || !q.Due.IsZero() {
+		usernames, err := d.candidates(ctx, q)
 		if err != nil {
 			return err
 		}
@@ -244,7 +244,8 @@ func (d *Directory) Each(ctx context.Context, q account.Query, f func(account.Ac
 		return err
 	}
 	for _, a := range found {
-		if a.ID == "" || q.Unsent && len(a.Unsent) == 0 || q.State != "" && a.State != q.State {
+		late := !q.Due.IsZero() && (a.Turn.IsZero() || a.Turn.After(q.Due))
+		if a.ID == "" || late || q.Unsent && len(a.Unsent) == 0 || q.State != "" && a.State != q.State {
 			continue
 		}
 		if !f(a) {
