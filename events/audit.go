@@ -12,6 +12,7 @@ const (
 	AuditSessionsEnded    = "account.sessions-ended"
 	AuditLookedUp         = "account.looked-up" // somebody of IT has looked at a person
 	AuditErased           = "account.erased"    // personal data are gone
+	AuditAdopted          = "account.adopted"   // taken over with its password by an import
 	AuditPasswordChanged  = "password.changed"
 	AuditCompromised      = "password.compromised"
 	AuditChangeRequired   = "password.change-required"
@@ -31,7 +32,7 @@ const (
 func Audits() []string {
 	return []string{
 		AuditCreated, AuditInvited, AuditActivated, AuditUpdated, AuditSuspended, AuditRestored, AuditClosed, AuditSessionsEnded,
-		AuditLookedUp, AuditErased,
+		AuditLookedUp, AuditErased, AuditAdopted,
 		AuditPasswordChanged, AuditCompromised, AuditChangeRequired, AuditPIN, AuditRules, AuditActivationDenied,
 		AuditLetterSent, AuditLetterFailed, AuditLetterUnknown, AuditLetterBounced, AuditEventRejected,
 		AuditBrakeHeld, AuditBrakeReleased,

@@ -61,7 +61,7 @@ func TestEveryContractHasItsOwnSubject(t *testing.T) {
 			t.Errorf("%s does not have four tokens: the partition transform would skip it", subject)
 		}
 	}
-	if len(seen) != 18+3+9+23+1+1 {
+	if len(seen) != 18+3+9+24+1+1 {
 		t.Errorf("there are %d contracts", len(seen))
 	}
 }
