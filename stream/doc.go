@@ -17,8 +17,8 @@
 //
 // A schedule or a rollup header lets whoever may write one subject of a stream
 // reach all of it. Streams that allow them (WAIT, MAIL, KV_sessions) have one
-// trust level of writers, and the buckets claims, letters and limits forbid
-// rollups.
+// trust level of writers; SECRET and the buckets claims, letters, limits and
+// pins forbid rollups.
 //
 // # Rights
 //

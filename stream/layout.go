@@ -27,12 +27,14 @@ const (
 	BucketLetters  = "letters"
 	BucketSessions = "sessions"
 	BucketLimits   = "limits"
+	BucketPINs     = "pins"
 )
 
 const (
 	durableMail   = "mail"
 	durableUrgent = "urgent"
 	durableDue    = "due"
+	durableAccess = "access"
 
 	holdMail = "mail.hold."
 	holdWait = "wait.hold."
@@ -88,14 +90,13 @@ func streamConfigs(s Settings) []jetstream.StreamConfig {
 			Name: Dead, Subjects: []string{"dead.>"}, Description: "what could not be handled",
 			Discard: jetstream.DiscardNew, MaxMsgsPerSubject: 1, DiscardNewPerSubject: true, MaxAge: s.DeadAge,
 		},
-		{
-			Name: Secret, Subjects: []string{"secret.>"}, Description: "PINs sealed to one receiver",
-			Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, MaxAge: s.SecretAge,
-		},
+		secretConfig(s),
 		bucketConfig(BucketClaims, 0, false),
 		bucketConfig(BucketLetters, s.LettersAge, false),
 		bucketConfig(BucketSessions, s.SessionTTL, true),
 		bucketConfig(BucketLimits, s.LimitTTL, false),
+		bucketConfig(BucketBrake, 0, false),
+		bucketConfig(BucketPINs, s.PINAge, false),
 	}
 	for i := range configs {
 		complete(&configs[i], s)
@@ -170,7 +171,8 @@ func consumerConfigs(s Settings) map[string][]jetstream.ConsumerConfig {
 			durable(s, durableMail, s.MailLanes, letterFilters(false)...),
 			durable(s, durableUrgent, s.MailLanes, letterFilters(true)...),
 		},
-		Wait: {durable(s, durableDue, s.LetterLanes, dueWait+">")},
+		Wait:   {durable(s, durableDue, s.LetterLanes, dueWait+">")},
+		Secret: {durable(s, durableAccess, pinsAtOnce, "secret.pin.>")},
 	}
 }
 

@@ -87,7 +87,7 @@ func message(e events.Event) (*nats.Msg, string, error) {
 		m.Header = nats.Header{}
 	}
 	switch stream {
-	case Intake:
+	case Intake, Secret:
 		m.Header.Set(nats.MsgIdHdr, e.MsgID())
 	case Mail:
 		m.Header.Set(nats.MsgIdHdr, subject) // template and letter: all that a letter is

@@ -134,7 +134,7 @@ func TestEachRoleDoesItsWorkWithTheDocumentedRights(t *testing.T) {
 	must("hr publishes", hr.Publish(ctx, ended()))
 
 	wjs, wp, workerRefused := b.publisherAs("worker")
-	drift, err := Drift(ctx, wjs, s, Intake, Wait, Audit, Dead, "KV_claims")
+	drift, err := Drift(ctx, wjs, s, Intake, Wait, Audit, Dead, Secret, "KV_claims", "KV_pins")
 	if err != nil || len(drift) > 0 {
 		t.Errorf("worker's drift check: %q, %v", drift, err)
 	}
@@ -180,6 +180,16 @@ func TestEachRoleDoesItsWorkWithTheDocumentedRights(t *testing.T) {
 	_, err = (&Counter{Publisher: pp}).Add(ctx, "i1")
 	must("portal counts", err)
 
+	must("worker offers a PIN", (&PINs{Publisher: wp}).Offer(ctx, pin("a1", "Drammen", 1)))
+	xjs, xp, accessRefused := b.publisherAs("access")
+	c, err = AccessConsumer(ctx, xjs)
+	m = next(t, c, err)
+	must("access system confirms", (&PINs{Publisher: xp}).Receipt(ctx, "a1", "Drammen", events.PINMark{Sequence: 1, State: events.PINConfirmed}))
+	must("access system acknowledges", m.DoubleAck(ctx))
+	if mark, err := (&PINs{Publisher: pp}).Mark(ctx, "a1", "Drammen"); err != nil || mark.State != events.PINConfirmed {
+		t.Errorf("portal reads %+v, %v", mark, err)
+	}
+
 	ajs, auditorRefused := b.as("auditor")
 	n := 0
 	must("auditor reads", Tail(ctx, ajs, TailOptions{}, func(events.Event) error { n++; return nil }))
@@ -187,7 +197,7 @@ func TestEachRoleDoesItsWorkWithTheDocumentedRights(t *testing.T) {
 		t.Errorf("auditor read %d facts, want 1", n)
 	}
 	for role, r := range map[string]*refusals{
-		"hr": hrRefused, "worker": workerRefused, "mailer": mailerRefused, "portal": portalRefused, "auditor": auditorRefused,
+		"hr": hrRefused, "worker": workerRefused, "mailer": mailerRefused, "portal": portalRefused, "auditor": auditorRefused, "access": accessRefused,
 	} {
 		if got := r.list(); got != "" {
 			t.Errorf("%s was refused:\n%s", role, got)
@@ -206,7 +216,8 @@ func TestForbiddenWritesAreRefused(t *testing.T) {
 		"hr":      {"it.password.compromised.x", "mail.activation.x", "audit.account.created.x", "wait.due.x", "$JS.API.STREAM.PURGE.INTAKE", "$KV.claims.x"},
 		"worker":  {"wait.due.INTAKE.1.it.a.b.c", "mail.hold.a.b", "hr.a.b.c", "$JS.API.STREAM.UPDATE.WAIT", "$JS.API.STREAM.PURGE.AUDIT", "$JS.API.CONSUMER.CREATE.INTAKE.x", "$KV.letters.x"},
 		"mailer":  {"mail.activation.x", "wait.letter.g.k.a", "audit.account.created.x", "$KV.claims.x", "$JS.ACK.INTAKE.x.1.1.1.1.1"},
-		"portal":  {"hr.a.b.c", "mail.activation.x", "audit.account.activated.x", "$KV.claims.x", "$JS.API.STREAM.MSG.GET.MAIL"},
+		"portal":  {"hr.a.b.c", "mail.activation.x", "audit.account.activated.x", "$KV.claims.x", "$JS.API.STREAM.MSG.GET.MAIL", "secret.pin.a.b", "$KV.pins.asked.a.b", "$KV.pins.receipt.a.b", "$JS.API.STREAM.MSG.GET.SECRET"},
+		"access":  {"secret.pin.a.b", "$KV.pins.asked.a.b", "$JS.API.STREAM.MSG.GET.SECRET", "$JS.API.CONSUMER.CREATE.SECRET.x", "hr.a.b.c", "audit.pin.set.x"},
 		"auditor": {"audit.account.created.x", "$JS.API.STREAM.PURGE.AUDIT", "$JS.API.STREAM.MSG.GET.INTAKE", "$JS.API.CONSUMER.CREATE.DEAD.x.dead.>"},
 	} {
 		js, refused := b.as(role)

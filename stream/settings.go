@@ -23,7 +23,8 @@ type Settings struct {
 	IntakeAge  time.Duration
 	AuditAge   time.Duration
 	DeadAge    time.Duration
-	SecretAge  time.Duration
+	SecretAge  time.Duration // how long a PIN waits for the access system
+	PINAge     time.Duration // how long it is known what became of a PIN
 	LettersAge time.Duration // how long a sent mark is kept
 	SessionTTL time.Duration
 	LimitTTL   time.Duration // a counter is forgotten this long after its last change
@@ -43,7 +44,7 @@ func DefaultSettings() Settings {
 	const day = 24 * time.Hour
 	return Settings{
 		Replicas: 1, Lanes: 32, MailLanes: 8, LetterLanes: 16, AckWait: 10 * time.Second,
-		IntakeAge: 90 * day, AuditAge: 400 * day, DeadAge: 90 * day, SecretAge: 30 * day, LettersAge: 400 * day,
+		IntakeAge: 90 * day, AuditAge: 400 * day, DeadAge: 90 * day, SecretAge: 30 * day, PINAge: 400 * day, LettersAge: 400 * day,
 		SessionTTL: 12 * time.Hour, LimitTTL: 90 * day,
 		IntakeMsgSize: 2 << 20,
 	}
@@ -62,7 +63,7 @@ func (s Settings) Validate() error {
 		errs = append(errs, errors.New("mail and letter lanes must be at least 1"))
 	}
 	for name, d := range map[string]time.Duration{
-		"ack wait": s.AckWait, "intake age": s.IntakeAge, "audit age": s.AuditAge, "dead age": s.DeadAge, "secret age": s.SecretAge,
+		"ack wait": s.AckWait, "intake age": s.IntakeAge, "audit age": s.AuditAge, "dead age": s.DeadAge, "secret age": s.SecretAge, "pin age": s.PINAge,
 		"letters age": s.LettersAge, "session ttl": s.SessionTTL, "limit ttl": s.LimitTTL,
 	} {
 		if d < time.Second {

@@ -22,7 +22,7 @@ import (
 )
 
 // Roles are the users of the shipped broker configuration.
-var Roles = []string{"hr", "admissions", "it", "worker", "mailer", "portal", "auditor", "operator"}
+var Roles = []string{"hr", "admissions", "it", "worker", "mailer", "portal", "auditor", "access", "operator"}
 
 // NATSBroker is a nats-server of its own process, on the files of deploy/nats,
 // with a key for each role.

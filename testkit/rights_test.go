@@ -31,6 +31,8 @@ var may = map[string][]string{
 		"$JS.ACK.INTAKE.>", "$JS.ACK.*.*.INTAKE.>", "$JS.ACK.WAIT.>", "$JS.ACK.*.*.WAIT.>",
 		"$JS.API.STREAM.INFO.INTAKE", "$JS.API.STREAM.INFO.WAIT", "$JS.API.STREAM.INFO.MAIL", "$JS.API.STREAM.INFO.AUDIT",
 		"$JS.API.STREAM.INFO.DEAD", "$JS.API.STREAM.INFO.KV_claims",
+		"secret.pin.*.*", "$KV.pins.asked.>", "$JS.API.STREAM.MSG.GET.SECRET", "$JS.API.STREAM.MSG.GET.KV_pins",
+		"$JS.API.STREAM.INFO.SECRET", "$JS.API.CONSUMER.INFO.SECRET.access", "$JS.API.STREAM.INFO.KV_pins",
 	},
 	"mailer": {
 		"mail.hold.*.*", "audit.letter.*.*", "audit.event.rejected.*", "dead.*.*", "$KV.letters.>", "$JS.API.STREAM.MSG.GET.KV_letters",
@@ -42,6 +44,11 @@ var may = map[string][]string{
 		"portal.*.*.*", "audit.activation.denied.*", "$KV.limits.>", "$KV.sessions.>",
 		"$JS.API.STREAM.MSG.GET.KV_limits", "$JS.API.DIRECT.GET.KV_sessions.>",
 		"$JS.API.STREAM.INFO.KV_sessions", "$JS.API.STREAM.INFO.KV_limits", "$JS.API.STREAM.INFO.INTAKE", "$JS.API.STREAM.INFO.AUDIT",
+		"$JS.API.STREAM.MSG.GET.KV_pins", "$JS.API.STREAM.INFO.KV_pins",
+	},
+	"access": {
+		"$JS.API.CONSUMER.INFO.SECRET.access", "$JS.API.CONSUMER.MSG.NEXT.SECRET.access", "$JS.ACK.SECRET.access.>", "$JS.ACK.*.*.SECRET.access.>",
+		"$KV.pins.receipt.>", "$JS.API.STREAM.MSG.GET.KV_pins",
 	},
 	"auditor": {
 		"$JS.API.STREAM.INFO.AUDIT", "$JS.API.CONSUMER.CREATE.AUDIT.*.audit.>", "$JS.API.CONSUMER.INFO.AUDIT.*",
@@ -55,19 +62,19 @@ var may = map[string][]string{
 func attempts() []string {
 	list := []string{
 		"hr.employee.registered.1", "admissions.student.registered.1", "it.password.compromised.kari", "portal.account.acted.a", "hr.too.short",
-		"p.5.hr.employee.registered.1", "mail.activation.l", "mail.hold.activation.l", "secret.pin.x", "dead.malformed.x",
+		"p.5.hr.employee.registered.1", "mail.activation.l", "mail.hold.activation.l", "secret.pin.x", "secret.pin.drammen.a", "secret.other.drammen.a", "$KV.pins.asked.a.drammen", "$KV.pins.receipt.a.drammen", "$KV.pins.other", "dead.malformed.x",
 		"audit.account.created.f", "audit.account.activated.f", "audit.letter.sent.f", "audit.event.rejected.f", "audit.activation.denied.f",
 		"wait.hold.INTAKE.1.hr.employee.registered.1", "wait.due.INTAKE.1.hr.employee.registered.1", "wait.letter.g.activation.a",
 		"$KV.claims.k", "$KV.letters.k", "$KV.sessions.k", "$KV.limits.k",
 		"$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST", "$JS.API.STREAM.CREATE.NEW", "$SYS.REQ.SERVER.PING", "$SRV.PING",
 	}
-	streams := []string{"INTAKE", "WAIT", "MAIL", "AUDIT", "DEAD", "SECRET", "KV_claims", "KV_letters", "KV_sessions", "KV_limits"}
+	streams := []string{"INTAKE", "WAIT", "MAIL", "AUDIT", "DEAD", "SECRET", "KV_claims", "KV_letters", "KV_sessions", "KV_limits", "KV_pins"}
 	for _, s := range streams {
 		for _, what := range []string{"INFO", "UPDATE", "PURGE", "DELETE", "SNAPSHOT", "RESTORE", "MSG.GET", "MSG.DELETE", "LEADER.STEPDOWN", "PEER.REMOVE"} {
 			list = append(list, "$JS.API.STREAM."+what+"."+s)
 		}
 		for _, what := range []string{"INFO", "DELETE", "MSG.NEXT", "PAUSE", "RESET", "UNPIN", "LEADER.STEPDOWN"} {
-			for _, c := range []string{"mail", "urgent", "due", "intake-0-of-32", "x"} {
+			for _, c := range []string{"mail", "urgent", "due", "access", "intake-0-of-32", "x"} {
 				list = append(list, "$JS.API.CONSUMER."+what+"."+s+"."+c)
 			}
 		}
@@ -75,7 +82,7 @@ func attempts() []string {
 			"$JS.API.CONSUMER.LIST."+s, "$JS.API.CONSUMER.NAMES."+s, "$JS.API.CONSUMER.CREATE."+s, "$JS.API.CONSUMER.CREATE."+s+".x",
 			"$JS.API.CONSUMER.CREATE."+s+".x.audit.>", "$JS.API.CONSUMER.CREATE."+s+".x.wait.letter.g.k.>", "$JS.API.CONSUMER.CREATE."+s+".x.>",
 			"$JS.API.CONSUMER.DURABLE.CREATE."+s+".x", "$JS.API.DIRECT.GET."+s, "$JS.API.DIRECT.GET."+s+".$KV.sessions.k",
-			"$JS.ACK."+s+".mail.1.1.1.1.0", "$JS.ACK._.hash."+s+".mail.1.1.1.1.0", "$JS.ACK."+s+".due.1.1.1.1.0")
+			"$JS.ACK."+s+".mail.1.1.1.1.0", "$JS.ACK._.hash."+s+".mail.1.1.1.1.0", "$JS.ACK."+s+".due.1.1.1.1.0", "$JS.ACK."+s+".access.1.1.1.1.0", "$JS.ACK._.hash."+s+".access.1.1.1.1.0")
 	}
 	for _, role := range testkit.Roles {
 		list = append(list, "_INBOX_"+role+".x")
