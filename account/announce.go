@@ -145,11 +145,11 @@ func (l *Lifecycle) handles(a announcement) []string {
 	for rank := 4; rank > 0; rank-- {
 		for _, n := range a.numbers {
 			if policy.NumberRank(n.Type) == rank {
-				out = append(out, l.Identity.NumberHandle(n.Type, n.Value))
+				out = append(out, l.Identity.NumberHandles(n.Type, n.Value)...)
 			}
 		}
 	}
-	return append(out, l.Identity.SourceHandle(a.Source, a.Subject))
+	return append(out, l.Identity.SourceHandles(a.Source, a.Subject)...)
 }
 
 // candidates yields usernames: the student number for students, from the name

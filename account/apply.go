@@ -211,8 +211,8 @@ func (l *Lifecycle) SONumberIssued(ctx context.Context, m events.Meta, e events.
 	if err != nil {
 		return err
 	}
-	handle := l.Identity.NumberHandle("so", e.SONumber)
-	if err := l.join(ctx, claim, []string{handle}, nil); err != nil {
+	handles := l.Identity.NumberHandles("so", e.SONumber)
+	if err := l.join(ctx, claim, handles, nil); err != nil {
 		return parked(err, "data.so_number")
 	}
 	var s step
@@ -223,7 +223,7 @@ func (l *Lifecycle) SONumberIssued(ctx context.Context, m events.Meta, e events.
 		}
 		before := slices.Clone(now.Numbers)
 		s.renumbered = addNumbers(now, ns)
-		s.changed = addHandles(now, []string{handle}) || s.renumbered
+		s.changed = addHandles(now, handles) || s.renumbered
 		if !s.again {
 			now.setMark(m, FacetNumbers, s.changed)
 		}

@@ -67,7 +67,7 @@ func (l *Lifecycle) soLetter(out *effects, m events.Meta, a Account) error {
 	if !ok || n.Type != "so" || a.State != Pending || a.Address == "" {
 		return nil
 	}
-	id := letterID(events.LetterSONumber, a.ID, l.Identity.NumberHandle(n.Type, n.Value), a.Address)
+	id := letterID(events.LetterSONumber, a.ID, l.Identity.kept().NumberHandle(n.Type, n.Value), a.Address)
 	sealed, err := l.Seal(id, n.Value)
 	if err != nil {
 		return err

@@ -18,10 +18,12 @@ import (
 // Identity derives the handles by which persons are known. Key is a secret of
 // at least 32 bytes with a backup: an identity number has about 4·10⁷
 // plausible values, so that a plain hash of it falls in seconds. Version stands
-// in every handle; a new key gets a new version.
+// in every handle; a new key gets a new version. While a key is being changed
+// Older holds those that handles still stand under.
 type Identity struct {
 	Key     []byte
 	Version int
+	Older   []Identity
 }
 
 func (i Identity) mac(kind string, parts ...string) []byte {
@@ -160,7 +162,7 @@ func (l *Lifecycle) take(ctx context.Context, keys []string, c Claim) (map[strin
 
 // claimed answers who (source, subject) is, or errUnclaimed.
 func (l *Lifecycle) claimed(ctx context.Context, source, subject string) (Claim, error) {
-	held, err := l.Claims.Read(ctx, []string{l.Identity.SourceHandle(source, subject)})
+	held, err := l.Claims.Read(ctx, l.Identity.SourceHandles(source, subject))
 	if err != nil {
 		return Claim{}, err
 	}
