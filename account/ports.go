@@ -62,6 +62,11 @@ type Passwords interface {
 	// Verify binds as the person. ErrWrongPassword for a wrong one, for an
 	// account that has none and for one that is not active.
 	Verify(ctx context.Context, username, password string) error
+	// Knows tells whether password is the one that the portal set last, in
+	// whatever state the account is: what signs nobody in any more may still
+	// serve to set another. ErrWrongPassword for any other, and where none is
+	// known here.
+	Knows(ctx context.Context, username, password string) error
 }
 
 // Claims fix who owns a number, a source's subject and a username, before the

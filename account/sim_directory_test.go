@@ -230,6 +230,24 @@ func (m *memory) Verify(_ context.Context, username, password string) error {
 	return nil
 }
 
+// Knows tries the password that was set last.
+func (m *memory) Knows(_ context.Context, username, password string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	last := kept{}
+	if e := m.named(username); e != nil {
+		for _, k := range e.kept {
+			if !k.burnt && (last.password == "" || k.since.After(last.since)) {
+				last = k
+			}
+		}
+	}
+	if last.password == "" || last.password != norm.NFC.String(password) {
+		return account.ErrWrongPassword
+	}
+	return nil
+}
+
 // written holds each write against what no write may do.
 func (s *sim) written(was, now version) {
 	s.note("    entry %s is %s %s at revision %d by %q", now.Username, now.State, now.Why.Reason, now.Revision, now.cause)

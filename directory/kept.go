@@ -18,6 +18,24 @@ type Kept struct {
 	Burnt bool      `json:"burnt,omitempty"`
 }
 
+// Knows tells whether password is the one that was set last. Among what is kept
+// there is none where another system set it, or where it was burnt.
+//
+// Errors: account.ErrBusy, account.ErrWrongPassword.
+func (h *Hasher) Knows(ctx context.Context, kept []Kept, password string) error {
+	var last Kept
+	for _, k := range kept {
+		if !k.Burnt && (last.Hash == "" || k.Since.After(last.Since)) {
+			last = k
+		}
+	}
+	ok, err := h.Matches(ctx, last.Hash, password)
+	if err == nil && !ok {
+		err = account.ErrWrongPassword
+	}
+	return err
+}
+
 // burnt passwords are remembered up to this many: each costs a hash whenever a
 // password is set.
 const burntKept = 3

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -73,6 +74,27 @@ func (d *Directory) Verify(ctx context.Context, username, password string) error
 		err = account.ErrWrongPassword
 	}
 	return err
+}
+
+// Knows holds a password against the hash that is kept beside it: the server
+// lets nobody bind who is not active, and nobody read a password.
+func (d *Directory) Knows(ctx context.Context, username, password string) error {
+	if !Possible(username) {
+		return account.ErrWrongPassword
+	}
+	e, err := d.read(ctx, d.layout.dn(strings.ToLower(username)), []string{passwordKept})
+	if errors.Is(err, account.ErrNotFound) {
+		return account.ErrWrongPassword
+	}
+	if err != nil {
+		return err
+	}
+	r := reader{entry: e}
+	kept := readAll[Kept](&r, passwordKept)
+	if r.err != nil {
+		return fmt.Errorf("%w: %w", account.ErrInvalid, r.err)
+	}
+	return d.hasher.Knows(ctx, kept, password)
 }
 
 func (d *Directory) bind(ctx context.Context, username, password string) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"usn.no/matricula/account"
 )
@@ -55,6 +56,43 @@ func onlyActive(t *testing.T, s *suite) {
 		a = s.update(t, b, now)
 		s.verifies(t, a.Username, password, nil, "the password of a restored account")
 	}
+}
+
+// knows is verifies for what the portal knows of a password.
+func (s *suite) knows(t *testing.T, username, password string, want error, what string) {
+	t.Helper()
+	if err := s.Portal.Knows(t.Context(), username, password); want == nil && err != nil {
+		t.Errorf("%s is not known: %v", what, err)
+	} else if want != nil {
+		wants(t, err, want, what)
+	}
+}
+
+func known(t *testing.T, s *suite) {
+	const first, second = "passordet i bruk", "passordet etterpå"
+	pending := s.created(t)
+	for _, username := range []string{pending.Username, "nobody1", ""} {
+		s.knows(t, username, first, account.ErrWrongPassword, "a password of somebody who has none")
+	}
+	a := s.active(t, first)
+	for _, state := range []account.State{account.Active, account.Suspended, account.Closed, account.Suspended} {
+		if a.State != state {
+			now := a.Clone()
+			now.State = state
+			a = s.update(t, a, now)
+		}
+		s.knows(t, a.Username, first, nil, "the password of an account that is "+string(state))
+		s.knows(t, "KARI"+a.Username[4:], first, nil, "the same under the username in capitals")
+		s.knows(t, a.Username, first+" ", account.ErrWrongPassword, "another password")
+		s.knows(t, a.Username, "", account.ErrWrongPassword, "no password")
+	}
+	now := activated(a)
+	now.PasswordSince = a.PasswordSince.Add(time.Hour)
+	if err := s.Portal.SetPassword(t.Context(), a, now, second); err != nil {
+		t.Fatalf("a change of password is refused: %v", err)
+	}
+	s.knows(t, a.Username, first, account.ErrWrongPassword, "the password before the last one")
+	s.knows(t, a.Username, second, nil, "the password that was set last")
 }
 
 // compromise is what the worker does at IT's word.

@@ -58,6 +58,7 @@ func Run(t *testing.T, open func(t *testing.T) Pair) {
 		{"OnlyAnActiveAccountHasAPassword", onlyActive},
 		{"ACompromisedPasswordIsNotChosenAgain", compromised},
 		{"ThePasswordInUseIsRefused", inUse},
+		{"ThePasswordSetLastIsKnownInEveryState", known},
 		{"APasswordIsOneHoweverItIsSpelled", spelled},
 		{"NoPasswordIsNoPassword", noPassword},
 	} {

@@ -274,6 +274,21 @@ func (d *Directory) Verify(ctx context.Context, username, password string) error
 	return err
 }
 
+// Knows holds a password against the hash that is kept beside it.
+func (d *Directory) Knows(ctx context.Context, username, password string) error {
+	if !directory.Possible(username) {
+		return account.ErrWrongPassword
+	}
+	r, _, err := d.read(ctx, username)
+	if errors.Is(err, account.ErrNotFound) {
+		return account.ErrWrongPassword
+	}
+	if err != nil {
+		return err
+	}
+	return d.Hasher.Knows(ctx, r.Kept, password)
+}
+
 func outage(what string, err error) error {
 	return fmt.Errorf("directory %s: %w: %w", what, account.ErrUnavailable, err)
 }
