@@ -96,7 +96,6 @@ func streamConfigs(s Settings) []jetstream.StreamConfig {
 		bucketConfig(BucketSessions, s.SessionTTL, true),
 		bucketConfig(BucketLimits, s.LimitTTL, false),
 		bucketConfig(BucketBrake, 0, false),
-		bucketConfig(BucketBrake, 0, false),
 		bucketConfig(BucketPINs, s.PINAge, false),
 	}
 	for i := range configs {

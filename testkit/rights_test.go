@@ -31,6 +31,7 @@ var may = map[string][]string{
 		"$JS.ACK.INTAKE.>", "$JS.ACK.*.*.INTAKE.>", "$JS.ACK.WAIT.>", "$JS.ACK.*.*.WAIT.>",
 		"$JS.API.STREAM.INFO.INTAKE", "$JS.API.STREAM.INFO.WAIT", "$JS.API.STREAM.INFO.MAIL", "$JS.API.STREAM.INFO.AUDIT",
 		"$JS.API.STREAM.INFO.DEAD", "$JS.API.STREAM.INFO.KV_claims",
+		"$KV.brake.>", "$JS.API.STREAM.MSG.GET.KV_brake", "$JS.API.STREAM.INFO.KV_brake",
 		"secret.pin.*.*", "$KV.pins.asked.>", "$JS.API.STREAM.MSG.GET.SECRET", "$JS.API.STREAM.MSG.GET.KV_pins",
 		"$JS.API.STREAM.INFO.SECRET", "$JS.API.CONSUMER.INFO.SECRET.access", "$JS.API.STREAM.INFO.KV_pins",
 	},
@@ -65,10 +66,10 @@ func attempts() []string {
 		"p.5.hr.employee.registered.1", "mail.activation.l", "mail.hold.activation.l", "secret.pin.x", "secret.pin.drammen.a", "secret.other.drammen.a", "$KV.pins.asked.a.drammen", "$KV.pins.receipt.a.drammen", "$KV.pins.other", "dead.malformed.x",
 		"audit.account.created.f", "audit.account.activated.f", "audit.letter.sent.f", "audit.event.rejected.f", "audit.activation.denied.f",
 		"wait.hold.INTAKE.1.hr.employee.registered.1", "wait.due.INTAKE.1.hr.employee.registered.1", "wait.letter.g.activation.a",
-		"$KV.claims.k", "$KV.letters.k", "$KV.sessions.k", "$KV.limits.k",
+		"$KV.claims.k", "$KV.letters.k", "$KV.sessions.k", "$KV.limits.k", "$KV.brake.k",
 		"$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST", "$JS.API.STREAM.CREATE.NEW", "$SYS.REQ.SERVER.PING", "$SRV.PING",
 	}
-	streams := []string{"INTAKE", "WAIT", "MAIL", "AUDIT", "DEAD", "SECRET", "KV_claims", "KV_letters", "KV_sessions", "KV_limits", "KV_pins"}
+	streams := []string{"INTAKE", "WAIT", "MAIL", "AUDIT", "DEAD", "SECRET", "KV_claims", "KV_letters", "KV_sessions", "KV_limits", "KV_pins", "KV_brake"}
 	for _, s := range streams {
 		for _, what := range []string{"INFO", "UPDATE", "PURGE", "DELETE", "SNAPSHOT", "RESTORE", "MSG.GET", "MSG.DELETE", "LEADER.STEPDOWN", "PEER.REMOVE"} {
 			list = append(list, "$JS.API.STREAM."+what+"."+s)
