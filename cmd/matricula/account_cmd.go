@@ -13,11 +13,13 @@ import (
 func accountCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "account",
-		Short: "List accounts, show one",
+		Short: "List accounts, show one, give an order about one",
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(accountListCommand(), accountShowCommand())
+	c.AddCommand(accountResendCommand(), accountSuspendCommand(), accountRestoreCommand(), accountRequireChangeCommand(),
+		accountOpenCommand(), accountMergeCommand())
 	return c
 }
 
