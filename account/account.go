@@ -150,6 +150,7 @@ type Fact struct {
 	Actor      string            `json:"actor,omitempty"`
 	Cause      string            `json:"cause,omitempty"`
 	Details    map[string]string `json:"details,omitempty"`
+	PINs       []SealedPIN       `json:"pins,omitempty"` // of "pin.set": what a worker hands on
 }
 
 // Acceptance is the IT rules as a person accepted them.

@@ -50,6 +50,9 @@ func (l *Lifecycle) publishFacts(ctx context.Context, a Account) error {
 	if err != nil {
 		return err
 	}
+	if err := l.offerPINs(ctx, a); err != nil {
+		return err
+	}
 	var out []events.Event
 	for _, f := range a.Unsent {
 		out = append(out, l.factEvents(a, f)...)

@@ -25,6 +25,7 @@ type Lifecycle struct {
 	Attempts  Attempts
 	Sent      SentMarks // a worker's, for letters that come back
 	Brake     Brake     // a worker's; nil: nothing is held
+	PINs      PINs      // a worker's, and a portal's where PINs are set
 
 	Windows       policy.Windows
 	PasswordRules policy.PasswordRules
@@ -40,6 +41,9 @@ type Lifecycle struct {
 	// request; OpenRequest, which a worker has, opens it.
 	SealRequest func(request, text string) (string, error)
 	OpenRequest func(request, sealed string) ([]byte, error)
+	// SealPIN closes a PIN to the access system's key and names that key.
+	SealPIN  func(account, campus string, sequence uint64, h events.PINHolder) (sealed, key string, err error)
+	PINRules PINRules
 	// Breached tells whether a password is known from a breach; skipped means
 	// that it could not be looked up and was let through.
 	Breached func(ctx context.Context, password string, a Account) (found, skipped bool, err error)
