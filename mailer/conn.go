@@ -11,14 +11,18 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 )
 
-// conn is one connection. raw is kept beside go-mail's client, because the
-// client can be closed only between two commands.
+// conn is one connection. It is made by go-mail, which knows TLS and the
+// ways to log in; what is said of letters is ours (dialogue.go). raw is kept
+// beside its client, because the client can be closed only between two
+// commands.
 type conn struct {
 	raw     net.Conn
-	client  *mail.Client
 	smtp    *smtp.Client
 	letters int
 	used    time.Time
+
+	together       bool   // the relay takes commands together
+	onMail, onRcpt string // what goes behind the addresses
 }
 
 func (r *Relay) dial(ctx context.Context) (*conn, error) {
@@ -45,7 +49,6 @@ func (r *Relay) dial(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.client = client
 	c.smtp, err = client.DialToSMTPClientWithContext(ctx)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
@@ -53,6 +56,12 @@ func (r *Relay) dial(ctx context.Context) (*conn, error) {
 	if err != nil {
 		c.cut() // go-mail leaves it open
 		return nil, err
+	}
+	c.together, _ = c.smtp.Extension("PIPELINING")
+	if ok, _ := c.smtp.Extension("DSN"); ok {
+		// Tell of failures and delays only, with the headers, which hold the
+		// letter's ID, and never with the body, which holds the ticket.
+		c.onMail, c.onRcpt = " RET=HDRS", " NOTIFY=FAILURE,DELAY"
 	}
 	return c, nil
 }

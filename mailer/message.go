@@ -43,17 +43,18 @@ func ParseSender(from, replyTo string) (Sender, error) {
 // the subject says, but the same in every language.
 const HeaderTemplate = "X-Matricula-Letter"
 
-// message is a letter ready for the relay.
+// message is a letter ready for the relay: raw is all that goes out after
+// DATA, last line included.
 type message struct {
-	msg    *mail.Msg
-	to     string
-	urgent bool
+	from, to string
+	raw      []byte
+	urgent   bool
 }
 
 // compose makes the MIME message. Everything in it follows from its arguments,
 // boundary and Message-ID from the letter: two copies of a letter are the same
-// bytes, so that whoever gets both sees one. It is written out once here: what
-// fails later, inside DATA, is the connection and never the letter.
+// bytes, so that whoever gets both sees one. It is whole before a word of it is
+// said: what fails later, inside DATA, is the connection and never the letter.
 func compose(from Sender, to string, r events.MailRequest, l Rendered, date time.Time) (*message, error) {
 	id := events.Key(r.Letter)
 	msg := mail.NewMsg(
@@ -78,7 +79,7 @@ func compose(from Sender, to string, r events.MailRequest, l Rendered, date time
 	if _, err := msg.WriteTo(&b); err != nil {
 		return nil, events.Reject(fmt.Errorf("letter %s: write message: %w", r.Letter, err))
 	}
-	return &message{msg: msg, to: to, urgent: slices.Contains(events.UrgentLetters(), r.Template)}, nil
+	return &message{from: from.Address, to: to, raw: stuffed(b.Bytes()), urgent: slices.Contains(events.UrgentLetters(), r.Template)}, nil
 }
 
 // messageID is the same for every copy of a letter.

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"unicode"
-
-	mail "github.com/wneessen/go-mail"
 )
 
 // Outcome is what an attempt came to.
@@ -40,48 +38,39 @@ type verdict struct {
 	stale bool // the connection was dead before the letter was offered
 }
 
-// classify sorts the answer to one message with one recipient by reply code
-// and by the moment it came at. go-mail's IsTemp does not decide: a connection
-// that breaks counts as permanent there.
-func classify(msg *mail.Msg, err error) verdict {
-	if err == nil {
-		return verdict{Reply: reply(Sent, 250, msg.ServerResponse())}
-	}
-	var se *mail.SendError
-	if !errors.As(err, &se) {
-		return verdict{Reply: Reply{Outcome: Connection, Err: inert(err)}, drop: true}
-	}
-	if msg.IsDelivered() { // the 250 was seen, something after it failed
-		return verdict{Reply: reply(Sent, 250, msg.ServerResponse()), drop: true}
-	}
-	code, words := se.ErrorCode(), serverWords(se)
-	early := se.Reason == mail.ErrSMTPMailFrom || se.Reason == mail.ErrConnCheck
+// refused sorts a reply that is not the one wished for, by its code and by the
+// step it came at.
+func refused(at step, code int, words string) verdict {
 	v := verdict{Reply: reply(Retry, code, words), drop: true}
 	switch {
+	case code < 400: // it takes this dialogue for another
+		return broken(at)
 	case isLogin(code):
 		// It wants a login: no fault of this letter.
 		v.Outcome, v.Err = Connection, errors.New(v.Text)
 	case code == 421 || code == 503:
 		// The state of the connection, not of this letter (after a refused
 		// DATA a server may answer the next MAIL with 503).
-		v.stale = early
-	case code >= 500 && early:
+		v.stale = at == atMail
+	case code >= 500 && at == atMail:
 		// MAIL carries our sender and nothing of the letter: a relay that
 		// refuses it refuses every letter, until somebody mends the settings.
 		v.drop = false
 	case code >= 500:
-		v.Outcome, v.drop = Failed, se.Reason == mail.ErrSMTPData
-	case code >= 400:
-		v.drop = se.Reason == mail.ErrSMTPData
-	case se.Reason == mail.ErrSMTPDataClose:
-		v.Outcome = Unknown
-	case se.Reason == mail.ErrGetRcpts, se.Reason == mail.ErrGetSender:
-		v.Outcome = Failed
+		v.Outcome, v.drop = Failed, at == atData
 	default:
-		// The connection broke. This holds for ErrWriteContent too: the letter
-		// was written out whole once before, so it was not the letter, and its
-		// last line was never sent.
-		v.stale = early
+		v.drop = at == atData
+	}
+	return v
+}
+
+// broken sorts a connection that ended, or made no sense any more, where the
+// answer to a step should have been. Before its last line was out the letter
+// cannot have arrived.
+func broken(at step) verdict {
+	v := verdict{Reply: Reply{Outcome: Retry}, drop: true, stale: at == atMail}
+	if at == atEnd {
+		v.Outcome = Unknown
 	}
 	return v
 }
@@ -96,15 +85,6 @@ var (
 	mailboxes = regexp.MustCompile(`\S*@\S*`)
 	digits    = regexp.MustCompile(`\d{11}`)
 )
-
-// serverWords cuts what go-mail adds around the words of the server.
-func serverWords(se *mail.SendError) string {
-	s := strings.TrimPrefix(se.Error(), se.Reason.String()+": ")
-	for _, tail := range []string{", affected recipient(s): ", ", affected message ID: "} {
-		s, _, _ = strings.Cut(s, tail)
-	}
-	return strings.TrimSpace(s)
-}
 
 // inert keeps the text of an error that came from outside on one line and
 // without addresses, and what textproto knows of it.

@@ -98,17 +98,6 @@ func NewRelay(s RelaySettings) (*Relay, error) {
 	}
 	r.options = []mail.Option{
 		mail.WithPort(s.Port), mail.WithTimeout(s.Timeout), mail.WithTLSPolicy(policy), mail.WithTLSConfig(r.tls),
-		// Seven round trips a letter become four. The deadline is renewed once
-		// per call, so each call carries one message.
-		mail.WithoutNoop(), mail.WithoutRset(),
-		// Addresses are ASCII; a server that advertises SMTPUTF8 would get it
-		// on every MAIL.
-		mail.WithoutSMTPUTF8(),
-		// Where the relay offers it: tell of failures and delays only, with the
-		// headers, which hold the letter's ID, and never with the body, which
-		// holds the ticket.
-		mail.WithDSNMailReturnType(mail.DSNMailReturnHeadersOnly),
-		mail.WithDSNRcptNotifyType(mail.DSNRcptNotifyFailure, mail.DSNRcptNotifyDelay),
 	}
 	if s.Hello != "" {
 		r.options = append(r.options, mail.WithHELO(s.Hello))
@@ -215,7 +204,7 @@ func (r *Relay) State() State {
 // offer sends m over c and keeps c where its state is beyond doubt.
 func (r *Relay) offer(ctx context.Context, c *conn, m *message) verdict {
 	stop := context.AfterFunc(ctx, c.cut)
-	v := classify(m.msg, c.client.SendWithSMTPClient(c.smtp, m.msg))
+	v := c.offer(m, r.settings.Timeout)
 	if cut := !stop(); cut {
 		v.drop = true
 		if v.Outcome == Retry {

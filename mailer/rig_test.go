@@ -189,7 +189,7 @@ func (r *rig) deliver(q events.MailRequest) error {
 // for, until the letter has its end. It answers how often it was handled.
 func (r *rig) finish(t testing.TB, q events.MailRequest) int {
 	t.Helper()
-	for n := 1; n <= 60; n++ {
+	for n, deadline := 1, time.Now().Add(30*time.Second); time.Now().Before(deadline); n++ {
 		err := r.deliver(q)
 		switch at, later := events.Postponed(err); {
 		case err == nil:
@@ -201,9 +201,11 @@ func (r *rig) finish(t testing.TB, q events.MailRequest) int {
 			r.set(at)
 		case !events.IsUnavailable(err):
 			t.Fatalf("letter %s ends in an error that is neither later nor an outage: %v", q.Letter, err)
+		default:
+			<-time.After(time.Millisecond) // the relay is asked again
 		}
 	}
-	t.Fatalf("letter %s has no end after 60 tries", q.Letter)
+	t.Fatalf("letter %s has no end after half a minute", q.Letter)
 	return 0
 }
 

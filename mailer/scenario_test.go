@@ -11,85 +11,101 @@ import (
 	"usn.no/matricula/mailer"
 )
 
-// TestEveryFaultEndsInOneKnownOutcome plays a letter to "anna" into a server
-// with one fault, until the letter has its end, and right after anna's first
-// answer a letter to "bo". Whatever the fault: nothing is lost, copies are
-// bounded, each outcome is audited once, and bo's letter goes out at once.
-func TestEveryFaultEndsInOneKnownOutcome(t *testing.T) {
-	t.Parallel()
-	sent := []string{"sent"}
-	refused := []string{"failed:refused"}
-	unknown := []string{"unknown:no_answer", "sent"}
-	for _, c := range []struct {
-		name   string
-		fault  fault
-		copies int
-		audit  []string
-	}{
-		{"no fault", fault{}, 1, sent},
-		{"421 at connect", fault{"CONNECT", "", 1, "421 4.3.2 too many connections"}, 1, sent},
-		{"554 at connect", fault{"CONNECT", "", 1, "554 5.3.2 not today"}, 1, sent},
-		{"cut at connect", fault{"CONNECT", "", 1, cut}, 1, sent},
-		{"silence at connect", fault{"CONNECT", "", 1, stall}, 1, sent},
-		{"tarpit at connect", fault{"CONNECT", "", 1, tarpit}, 1, sent},
-		{"421 at EHLO", fault{"EHLO", "", 1, "421 4.3.2 later"}, 1, sent},
-		{"cut at EHLO", fault{"EHLO", "", 1, cut}, 1, sent},
-		{"421 at MAIL", fault{"MAIL", "", 1, "421 4.3.0 shutting down"}, 1, sent},
-		{"450 at MAIL", fault{"MAIL", "", 1, "450 4.7.1 slow down"}, 1, sent},
-		{"451 at MAIL", fault{"MAIL", "", 2, "451 4.3.0 local error"}, 1, sent},
-		{"452 at MAIL", fault{"MAIL", "", 1, "452 4.3.1 disk full"}, 1, sent},
-		{"550 at MAIL refuses our sender, not the letter", fault{"MAIL", "", 1, "550 5.7.60 sender not allowed"}, 1, sent},
-		{"530 at MAIL wants a login", fault{"MAIL", "", 1, "530 5.7.0 authentication required"}, 1, sent},
-		{"503 at MAIL", fault{"MAIL", "", 1, "503 5.5.1 nested MAIL command"}, 1, sent},
-		{"cut at MAIL", fault{"MAIL", "", 1, cut}, 1, sent},
-		{"half-closed at MAIL", fault{"MAIL", "", 1, halfClose}, 1, sent},
-		{"garbage at MAIL", fault{"MAIL", "", 1, garbage}, 1, sent},
-		{"421 at RCPT", fault{"RCPT", "anna", 1, "421 4.7.0 try again later"}, 1, sent},
-		{"450 at RCPT, greylisted", fault{"RCPT", "anna", 3, "450 4.2.0 greylisted"}, 1, sent},
-		{"451 at RCPT", fault{"RCPT", "anna", 1, "451 4.3.0 throttled"}, 1, sent},
-		{"452 at RCPT", fault{"RCPT", "anna", 1, "452 4.2.2 mailbox full"}, 1, sent},
-		{"550 at RCPT", fault{"RCPT", "anna", 0, "550 5.1.1 <anna@example.org>: user unknown"}, 0, refused},
-		{"552 at RCPT", fault{"RCPT", "anna", 0, "552 5.2.2 mailbox full"}, 0, refused},
-		{"553 at RCPT", fault{"RCPT", "anna", 0, "553 5.1.3 syntax"}, 0, refused},
-		{"554 at RCPT", fault{"RCPT", "anna", 0, "554 5.7.1 denied"}, 0, refused},
-		{"cut at RCPT", fault{"RCPT", "anna", 1, cut}, 1, sent},
-		{"silence at RCPT", fault{"RCPT", "anna", 1, stall}, 1, sent},
-		{"tarpit at RCPT", fault{"RCPT", "anna", 1, tarpit}, 1, sent},
-		{"421 at DATA", fault{"DATA", "anna", 1, "421 4.3.0 later"}, 1, sent},
-		{"451 at DATA", fault{"DATA", "anna", 1, "451 4.3.0 later"}, 1, sent},
-		{"554 at DATA", fault{"DATA", "anna", 0, "554 5.5.1 no valid recipients"}, 0, refused},
-		{"554 at DATA, and the transaction stays open", fault{"DATA", "anna", 0, keepOpen}, 0, refused},
-		{"cut at DATA", fault{"DATA", "anna", 1, cut}, 1, sent},
-		{"cut in the middle of the message", fault{"BODY", "anna", 1, cut}, 1, unknown},
-		{"450 after the message", fault{"DOT", "anna", 1, "450 4.7.1 later"}, 1, sent},
-		{"451 after the message", fault{"DOT", "anna", 1, "451 4.7.1 content scanner away"}, 1, sent},
-		{"452 after the message", fault{"DOT", "anna", 1, "452 4.3.1 no space"}, 1, sent},
-		{"421 after the message", fault{"DOT", "anna", 1, "421 4.3.0 shutting down"}, 1, sent},
-		{"550 after the message", fault{"DOT", "anna", 0, "550 5.7.1 looks like spam"}, 0, refused},
-		{"554 after the message", fault{"DOT", "anna", 0, "554 5.6.0 refused"}, 0, refused},
-		{"many lines after the message", fault{"DOT", "anna", 1, flood}, 1, sent},
-		{"cut before the last 250", fault{"DOT", "anna", 1, cut}, 1, unknown},
-		{"taken, and cut before the last 250", fault{"DOT", "anna", 1, takeAndCut}, 2, unknown},
-		{"taken, and cut twice", fault{"DOT", "anna", 2, takeAndCut}, 3, unknown},
-		{"taken, and silence", fault{"DOT", "anna", 1, takeStall}, 2, unknown},
-		{"taken, and half-closed", fault{"DOT", "anna", 1, halfClose}, 2, unknown},
-		{"taken, and garbage", fault{"DOT", "anna", 1, garbage}, 2, unknown},
-		{"tarpit after the message", fault{"DOT", "anna", 1, tarpit}, 1, sent},
-		{"cut at RSET after a refusal", fault{"RSET", "", 0, cut}, 1, sent},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			play(t, c.fault, c.copies, c.audit)
-		})
+var (
+	sent    = []string{"sent"}
+	refused = []string{"failed:refused"}
+	unknown = []string{"unknown:no_answer", "sent"}
+)
+
+// scenario is what happens to anna's letter, in a sentence.
+type scenario struct {
+	name   string
+	fault  fault
+	copies int
+	audit  []string
+}
+
+// scenarios are the faults that have a tale of their own.
+func scenarios() []scenario {
+	return []scenario{
+		{"nothing is wrong, and the letter is sent", fault{}, 1, sent},
+		{"the relay hangs up at once, and the letter goes out at the next call", fault{"CONNECT", "", 1, cut}, 1, sent},
+		{"the relay never greets, and the letter goes out at the next call", fault{"CONNECT", "", 1, stall}, 1, sent},
+		{"the relay greets one byte at a time, and the letter is sent", fault{"CONNECT", "", 1, tarpit}, 1, sent},
+		{"the relay hangs up at EHLO, and the letter goes out at the next call", fault{"EHLO", "", 1, cut}, 1, sent},
+		{"530 at MAIL wants a login, which is no fault of the letter", fault{"MAIL", "", 1, "530 5.7.0 authentication required"}, 1, sent},
+		{"503 at MAIL is about the connection, and the letter goes out over another", fault{"MAIL", "", 1, "503 5.5.1 nested MAIL command"}, 1, sent},
+		{"the relay hangs up at MAIL, and the letter goes out over another connection", fault{"MAIL", "", 1, cut}, 1, sent},
+		{"the relay closes its side at MAIL, and the letter goes out over another connection", fault{"MAIL", "", 1, halfClose}, 1, sent},
+		{"the relay answers MAIL with noise, and the letter goes out over another connection", fault{"MAIL", "", 1, garbage}, 1, sent},
+		{"a greylisted letter is tried until it is taken", fault{"RCPT", "anna", 3, "450 4.2.0 greylisted"}, 1, sent},
+		{"a full mailbox is tried again", fault{"RCPT", "anna", 1, "452 4.2.2 mailbox full"}, 1, sent},
+		{"nobody is known at the address, and the letter is refused", fault{"RCPT", "anna", 0, "550 5.1.1 <anna@example.org>: user unknown"}, 0, refused},
+		{"the relay hangs up at RCPT, and the letter is sent later", fault{"RCPT", "anna", 1, cut}, 1, sent},
+		{"the relay falls silent at RCPT, and the letter is sent later", fault{"RCPT", "anna", 1, stall}, 1, sent},
+		{"the relay answers RCPT one byte at a time, and the letter is sent", fault{"RCPT", "anna", 1, tarpit}, 1, sent},
+		{"the text is refused, the transaction stays open, and the next letter does not pay", fault{"DATA", "anna", 0, keepOpen}, 0, refused},
+		{"the relay hangs up at DATA, and the letter is sent later", fault{"DATA", "anna", 1, cut}, 1, sent},
+		{"the relay falls silent at DATA, and the letter is sent later", fault{"DATA", "anna", 1, stall}, 1, sent},
+		{"the relay hangs up in the middle of the text, and the letter arrives once", fault{"BODY", "anna", 1, cut}, 1, unknown},
+		{"the relay answers the text in many lines, and the letter is sent", fault{"DOT", "anna", 1, flood}, 1, sent},
+		{"the relay hangs up before its last word and did not take the letter, which arrives once", fault{"DOT", "anna", 1, cut}, 1, unknown},
+		{"the relay takes the letter and hangs up: one copy more", fault{"DOT", "anna", 1, takeAndCut}, 2, unknown},
+		{"the relay takes the letter and hangs up twice: two copies more", fault{"DOT", "anna", 2, takeAndCut}, 3, unknown},
+		{"the relay takes the letter and falls silent: one copy more", fault{"DOT", "anna", 1, takeStall}, 2, unknown},
+		{"the relay takes the letter and closes its side: one copy more", fault{"DOT", "anna", 1, halfClose}, 2, unknown},
+		{"the relay takes the letter and answers with noise: one copy more", fault{"DOT", "anna", 1, garbage}, 2, unknown},
+		{"the relay takes the letter and says so one byte at a time", fault{"DOT", "anna", 1, tarpit}, 1, sent},
+		{"the relay hangs up at MAIL twice in a row, and the letter is sent later", fault{"MAIL", "", 2, cut}, 1, sent},
+		{"the relay hangs up after its last word, and the next letter goes out over another connection", fault{"DOT", "anna", 1, answerAndCut}, 1, sent},
+		{"the relay hangs up at RSET after a refusal, and the next letter goes out over another connection", fault{"RSET", "", 0, cut}, 1, sent},
 	}
 }
 
-func play(t *testing.T, f fault, copies int, facts []string) {
-	s := serve(t, &server{faults: []fault{f}})
+// codes are every reply code at every verb. What is said of the connection or
+// of us is tried again, what is said of the letter for good is believed.
+func codes() []scenario {
+	var out []scenario
+	for _, at := range []string{"CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "DOT"} {
+		for _, code := range []string{"421 4.3.2", "450 4.7.1", "451 4.3.0", "452 4.3.1", "550 5.7.1", "552 5.3.4", "553 5.1.3", "554 5.7.1"} {
+			f := fault{At: at, Times: 1, Do: code + " said at " + at}
+			s := scenario{code + " at " + at + ", and the letter is sent later", f, 1, sent}
+			if at == "RCPT" || at == "DATA" || at == "DOT" {
+				s.fault.To = "anna"
+				if code[0] == '5' {
+					s.fault.Times = 0
+					s.name, s.copies, s.audit = code+" at "+at+", and the letter is refused for good", 0, refused
+				}
+			}
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// TestEveryFaultEndsInOneKnownOutcome plays a letter to "anna" into a server
+// with one fault, until the letter has its end, and right after anna's first
+// answer a letter to "bo"; with relays that take commands together and with
+// relays that do not. Whatever the fault: nothing is lost, copies are bounded,
+// each outcome is audited once, and bo's letter goes out at once.
+func TestEveryFaultEndsInOneKnownOutcome(t *testing.T) {
+	t.Parallel()
+	for together, word := range map[bool]string{false: "one by one", true: "together"} {
+		for _, c := range append(scenarios(), codes()...) {
+			t.Run(c.name+" ("+word+")", func(t *testing.T) {
+				t.Parallel()
+				play(t, c, together)
+			})
+		}
+	}
+}
+
+func play(t *testing.T, c scenario, together bool) {
+	f := c.fault
+	s := serve(t, &server{faults: []fault{f}, together: together})
 	settings := s.settings()
-	settings.Timeout = 30 * time.Second
 	if f.Do == stall || f.Do == takeStall || f.Do == halfClose {
-		settings.Timeout = 3 * time.Second // these end by it
+		settings.Timeout = 2 * time.Second // these end by it
 	}
 	r := newRig(t, settings)
 	anna, bo := request("anna", "anna@example.org"), request("bo", "bo@example.org")
@@ -110,8 +126,8 @@ func play(t *testing.T, f fault, copies int, facts []string) {
 		t.Errorf("bo got %d copies instead of one", len(s.mails("bo@")))
 	}
 	got := s.mails("anna@")
-	if len(got) != copies {
-		t.Errorf("anna got %d copies instead of %d", len(got), copies)
+	if len(got) != c.copies || len(s.mails("")) != c.copies+1 {
+		t.Errorf("anna got %d copies instead of %d, of %d messages that were taken", len(got), c.copies, len(s.mails("")))
 	}
 	for _, m := range got[min(1, len(got)):] {
 		if m.Raw != got[0].Raw {
@@ -119,18 +135,53 @@ func play(t *testing.T, f fault, copies int, facts []string) {
 		}
 	}
 	// The message comes again after its end.
-	if err := r.deliver(anna); err != nil || len(s.mails("anna@")) != copies {
+	if err := r.deliver(anna); err != nil || len(s.mails("anna@")) != c.copies {
 		t.Errorf("a redelivery after the end sent again or failed: %v, %d copies", err, len(s.mails("anna@")))
 	}
 	told := r.audit.of("anna")
 	if f.At == "BODY" && slices.Equal(told, []string{"sent"}) {
-		told = facts // the break was seen while still writing: then nothing is unknown
+		told = c.audit // the break was seen while still writing: then nothing is unknown
 	}
-	if !slices.Equal(told, facts) {
-		t.Errorf("audit tells %v instead of %v", told, facts)
+	if !slices.Equal(told, c.audit) {
+		t.Errorf("audit tells %v instead of %v", told, c.audit)
 	}
 	if told := r.audit.of("bo"); !slices.Equal(told, []string{"sent"}) {
 		t.Errorf("audit tells %v of bo's letter instead of sent", told)
+	}
+}
+
+// TestRelayThatAsksForTheTextOfARefusedLetterGetsNone: where commands go out
+// together, a server may have refused the recipient and wait for the text all
+// the same. An empty message would be one.
+func TestRelayThatAsksForTheTextOfARefusedLetterGetsNone(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fault  fault
+		audit  []string
+		copies int
+	}{
+		"recipient refused for good": {fault{"RCPT", "anna", 0, "550 5.1.1 nobody"}, refused, 0},
+		"recipient refused for now":  {fault{"RCPT", "anna", 1, "450 4.2.0 greylisted"}, sent, 1},
+		"hung up after the refusal":  {fault{"DATA", "anna", 0, cut}, refused, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			faults := []fault{c.fault}
+			if c.fault.At == "DATA" {
+				faults = append(faults, fault{"RCPT", "anna", 0, "550 5.1.1 nobody"})
+			}
+			s := serve(t, &server{faults: faults, together: true, hasty: true})
+			r := newRig(t, s.settings())
+			for _, who := range []string{"anna", "bo"} {
+				r.finish(t, request(who, who+"@example.org"))
+			}
+			if told := r.audit.of("anna"); !slices.Equal(told, c.audit) || len(s.mails("anna@")) != c.copies {
+				t.Errorf("audit tells %v, and anna got %d copies", told, len(s.mails("anna@")))
+			}
+			if len(s.mails("")) != c.copies+1 || len(s.mails("bo@")) != 1 {
+				t.Errorf("%d messages were taken, %d of them bo's", len(s.mails("")), len(s.mails("bo@")))
+			}
+		})
 	}
 }
 

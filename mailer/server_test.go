@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
+	"io"
 	"math/big"
 	"net"
 	"strings"
@@ -31,26 +32,32 @@ type fault struct {
 }
 
 const (
-	cut        = "cut"        // close the connection without an answer
-	takeAndCut = "take+cut"   // store the message, then close without an answer
-	stall      = "stall"      // say nothing until the client goes away
-	takeStall  = "take+stall" // store the message, then say nothing
-	tarpit     = "tarpit"     // answer right, one byte at a time
-	halfClose  = "half-close" // close the sending side only
-	keepOpen   = "554 5.6.0 refused and the transaction stays open"
-	garbage    = "\x00\xffwhat"
-	flood      = "250-first line of many"
+	cut        = "cut"      // close the connection without an answer
+	takeAndCut = "take+cut" // store the message, then close without an answer
+	// answerAndCut: store the message, answer, then close
+	answerAndCut = "take+answer+cut"
+
+	stall     = "stall"      // say nothing until the client goes away
+	takeStall = "take+stall" // store the message, then say nothing
+	tarpit    = "tarpit"     // answer right, one byte at a time
+	halfClose = "half-close" // close the sending side only
+	keepOpen  = "554 5.6.0 refused and the transaction stays open"
+	garbage   = "\x00\xffwhat"
+	flood     = "250-first line of many"
 )
 
 type accepted struct{ From, To, Raw string }
 
 // server is an SMTP server whose faults are exact.
 type server struct {
-	t      testing.TB
-	ln     net.Listener
-	tls    *tls.Config // offers STARTTLS
-	auth   bool
-	noStop chan struct{}
+	t    testing.TB
+	ln   net.Listener
+	tls  *tls.Config // offers STARTTLS
+	auth bool
+	// together offers PIPELINING. hasty asks for a text also where it took no
+	// recipient, as some servers do.
+	together, hasty bool
+	noStop          chan struct{}
 
 	mu       sync.Mutex
 	faults   []fault
@@ -133,7 +140,7 @@ type session struct {
 	c        net.Conn
 	r        *bufio.Reader
 	from, to string
-	in       bool // a transaction is open
+	in, rcpt bool // a transaction is open; it has a recipient
 }
 
 func (s *server) talk(c net.Conn) {
@@ -182,11 +189,11 @@ func (n *session) act(do, right string) bool {
 	case cut, takeAndCut:
 		return false
 	case stall, takeStall:
-		_, _ = n.r.ReadByte() // until the client goes away
+		_, _ = io.Copy(io.Discard, n.r) // until the client goes away
 		return false
 	case halfClose:
 		_ = n.c.(*net.TCPConn).CloseWrite()
-		_, _ = n.r.ReadByte()
+		_, _ = io.Copy(io.Discard, n.r)
 		return false
 	case tarpit:
 		for _, b := range []byte(right + "\r\n") {
@@ -214,6 +221,9 @@ func (n *session) command(verb, rest string) bool {
 	switch verb {
 	case "EHLO":
 		lines := []string{"250-relay.example.no", "250-ENHANCEDSTATUSCODES", "250-8BITMIME"}
+		if n.together {
+			lines = append(lines, "250-PIPELINING")
+		}
 		if n.auth {
 			lines = append(lines, "250-AUTH PLAIN LOGIN")
 		}
@@ -237,11 +247,14 @@ func (n *session) command(verb, rest string) bool {
 		if n.in {
 			return n.say("503 5.5.1 nested MAIL command")
 		}
-		n.from, n.to = rest, ""
-		return n.open("MAIL", "250 2.1.0 ok", rest)
+		n.from, n.to, n.rcpt = rest, "", false
+		return n.open("MAIL", "250 2.1.0 ok", rest, &n.in)
 	case "RCPT":
 		n.to = rest
-		return n.open("RCPT", "250 2.1.5 ok", rest)
+		if !n.in {
+			return n.say("503 5.5.1 MAIL first")
+		}
+		return n.open("RCPT", "250 2.1.5 ok", rest, &n.rcpt)
 	case "DATA":
 		return n.data()
 	case "RSET":
@@ -254,14 +267,10 @@ func (n *session) command(verb, rest string) bool {
 	return n.say("500 5.5.2 what")
 }
 
-// open answers MAIL or RCPT; only a good answer opens the transaction.
-func (n *session) open(at, right, rest string) bool {
+// open answers MAIL or RCPT; only a good answer opens what follows.
+func (n *session) open(at, right, rest string, opened *bool) bool {
 	do := n.find(at, rest)
-	if do == "" {
-		n.in = true
-		return n.say(right)
-	}
-	n.in = n.in || do == tarpit
+	*opened = do == "" || do == tarpit
 	return n.act(do, right)
 }
 
@@ -274,7 +283,10 @@ func (n *session) data() bool {
 			return false
 		}
 		n.in = false
-		return n.say(do) && !strings.HasPrefix(do, "421")
+		return n.act(do, "354 go on") && do != tarpit
+	}
+	if !n.in || !n.rcpt && !n.hasty {
+		return n.say("554 5.5.1 no valid recipients")
 	}
 	if !n.say("354 go on") {
 		return false
@@ -307,6 +319,9 @@ func (n *session) finish(do string) bool {
 	switch do {
 	case "":
 		return n.say(right)
+	case answerAndCut:
+		_ = n.say(right)
+		return false
 	case flood:
 		return n.say("250-2.0.0 thank you\r\n250-2.0.0 very much\r\n" + right)
 	}
