@@ -1,9 +1,9 @@
 package portal
 
 import (
-	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -52,9 +52,7 @@ func (s *site) look(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, noLink)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
-	defer cancel()
-	visit, err := s.Clicks.Look(ctx, ticket)
+	visit, err := s.Clicks.Look(r.Context(), ticket)
 	switch {
 	case err != nil:
 		s.fail(w, r, visit.Language, err)
@@ -76,30 +74,17 @@ func (s *site) identify(w http.ResponseWriter, r *http.Request, visit account.Vi
 	if form.Reset {
 		title = "identify_reset_title"
 	}
-	v := s.view(s.languageOf(w, r, visit.Language), title, form)
-	status := http.StatusOK
-	if v.Problems = problems; len(problems) > 0 {
-		status = http.StatusUnprocessableEntity
-	}
-	v.Path = "/activate"
-	s.show(w, r, status, "identify", v)
+	s.form(w, r, "identify", "/activate", s.view(s.languageOf(w, r, visit.Language), title, form), problems)
 }
 
 // prove takes the form. What can be seen to be incomplete is answered here and
 // costs no attempt.
-func (s *site) prove(w http.ResponseWriter, r *http.Request) {
-	values, bad := readForm(r, "role", "number")
-	if bad != nil {
-		s.refuse(w, r, bad)
-		return
-	}
-	ticket := s.ticket(r)
+func (s *site) prove(w http.ResponseWriter, r *http.Request, values url.Values) {
+	ticket, ctx := s.ticket(r), r.Context()
 	if ticket == "" {
 		s.refuse(w, r, linkGone)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
-	defer cancel()
 	visit, err := s.Clicks.Look(ctx, ticket)
 	form := identity{Role: values.Get("role"), Number: values.Get("number")}
 	if visit.Purpose == account.PurposeReset {
@@ -197,19 +182,13 @@ func (s *site) say(lang, key string, pairs ...any) string {
 }
 
 // again asks for a new letter. The answer is the same whatever came of it.
-func (s *site) again(w http.ResponseWriter, r *http.Request) {
-	if _, bad := readForm(r); bad != nil {
-		s.refuse(w, r, bad)
-		return
-	}
+func (s *site) again(w http.ResponseWriter, r *http.Request, _ url.Values) {
 	ticket := s.ticket(r)
 	if ticket == "" {
 		s.refuse(w, r, linkGone)
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
-	defer cancel()
-	if err := s.Letters.Again(ctx, ticket); err != nil {
+	if err := s.Letters.Again(r.Context(), ticket); err != nil {
 		s.fail(w, r, "", err)
 		return
 	}

@@ -34,17 +34,20 @@ type changeForm struct {
 }
 
 func (s *site) change(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
-	defer cancel()
-	b, own, err := s.whose(ctx, w, r)
-	switch {
-	case err != nil:
-		s.fail(w, r, b.Language, err)
-	case b.Blocked:
-		seeOther(w, "/compromised/password")
-	default:
+	if own, ok := s.changing(w, r); ok {
 		s.changePage(w, r, own, changeForm{}, nil)
 	}
+}
+
+// changing is who changes a password: nobody yet, or somebody who is signed in
+// and has accepted the rules.
+func (s *site) changing(w http.ResponseWriter, r *http.Request) (account.Own, bool) {
+	_, own, ok := s.someone(w, r)
+	if ok && own.ID != "" && !s.accepted(own) {
+		seeOther(w, "/rules/accept")
+		return account.Own{}, false
+	}
+	return own, ok
 }
 
 func (s *site) changePage(w http.ResponseWriter, r *http.Request, own account.Own, form changeForm, problems []problem) {
@@ -52,7 +55,7 @@ func (s *site) changePage(w http.ResponseWriter, r *http.Request, own account.Ow
 	if own.ID != "" {
 		form.Username, form.SignedIn = own.Username, true
 	}
-	form.Names = strings.Join(strings.Fields(own.Name+" "+form.Username), " ")
+	form.Names = strings.Join(own.Names, " ")
 	s.complete(lang, &form)
 	s.form(w, r, "change", "/password", s.view(lang, "change_title", form), problems)
 }
@@ -65,18 +68,10 @@ func (s *site) complete(lang string, form *changeForm) {
 }
 
 // changed takes the form.
-func (s *site) changed(w http.ResponseWriter, r *http.Request) {
-	began := time.Now()
-	values, bad := readForm(r, "username", "old", "password")
-	if bad != nil {
-		s.refuse(w, r, bad)
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
-	defer cancel()
-	b, own, err := s.whose(ctx, w, r)
-	if err != nil {
-		s.fail(w, r, b.Language, err)
+func (s *site) changed(w http.ResponseWriter, r *http.Request, values url.Values) {
+	began, ctx := time.Now(), r.Context()
+	own, ok := s.changing(w, r)
+	if !ok {
 		return
 	}
 	form := changeForm{Username: values.Get("username")}
@@ -135,4 +130,14 @@ func (s *site) unfit(lang string, err error, form *changeForm) []problem {
 	return nil
 }
 
-func (s *site) changeDone(w http.ResponseWriter, r *http.Request) { s.refuse(w, r, passwordChanged) }
+// changeDone says what follows from the new password.
+func (s *site) changeDone(w http.ResponseWriter, r *http.Request) {
+	_, own, ok := s.someone(w, r)
+	switch {
+	case !ok:
+	case own.ID == "":
+		seeOther(w, "/signin")
+	default:
+		s.donePageOf(w, r, "done_reset_title", "/password/done", s.languageOf(w, r, own.Language), own.Username, own)
+	}
+}

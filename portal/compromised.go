@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"usn.no/matricula/account"
@@ -24,15 +26,7 @@ type reportForm struct {
 }
 
 func (s *site) compromised(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
-	defer cancel()
-	b, own, err := s.whose(ctx, w, r)
-	switch {
-	case err != nil:
-		s.fail(w, r, b.Language, err)
-	case b.Blocked:
-		seeOther(w, "/compromised/password")
-	default:
+	if _, own, ok := s.someone(w, r); ok {
 		s.reportPage(w, r, own, reportForm{}, nil)
 	}
 }
@@ -47,18 +41,10 @@ func (s *site) reportPage(w http.ResponseWriter, r *http.Request, own account.Ow
 
 // report takes the form: it blocks the account of whoever can show to be its
 // owner, and nobody else's.
-func (s *site) report(w http.ResponseWriter, r *http.Request) {
-	began := time.Now()
-	values, bad := readForm(r, "way", "username", "password")
-	if bad != nil {
-		s.refuse(w, r, bad)
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
-	defer cancel()
-	b, own, err := s.whose(ctx, w, r)
-	if err != nil {
-		s.fail(w, r, b.Language, err)
+func (s *site) report(w http.ResponseWriter, r *http.Request, values url.Values) {
+	began, ctx := time.Now(), r.Context()
+	b, own, ok := s.someone(w, r)
+	if !ok {
 		return
 	}
 	form := reportForm{Username: values.Get("username")}
@@ -130,6 +116,7 @@ func (s *site) blockedNow(ctx context.Context, w http.ResponseWriter, r *http.Re
 
 func (s *site) renewPage(w http.ResponseWriter, r *http.Request, b session, form changeForm, problems []problem) {
 	lang := s.languageOf(w, r, b.Language)
+	form.Names = strings.Join(b.Names, " ")
 	s.complete(lang, &form)
 	s.form(w, r, "renew", "/compromised/password", s.view(lang, "renew_title", form), problems)
 }
@@ -150,22 +137,14 @@ func (s *site) blocked(ctx context.Context, w http.ResponseWriter, r *http.Reque
 }
 
 func (s *site) renew(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
-	defer cancel()
-	if b, ok := s.blocked(ctx, w, r); ok {
+	if b, ok := s.blocked(r.Context(), w, r); ok {
 		s.renewPage(w, r, b, changeForm{}, nil)
 	}
 }
 
 // renewed takes the form.
-func (s *site) renewed(w http.ResponseWriter, r *http.Request) {
-	values, bad := readForm(r, "number", "password")
-	if bad != nil {
-		s.refuse(w, r, bad)
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
-	defer cancel()
+func (s *site) renewed(w http.ResponseWriter, r *http.Request, values url.Values) {
+	ctx := r.Context()
 	b, ok := s.blocked(ctx, w, r)
 	if !ok {
 		return

@@ -173,7 +173,7 @@ func (l *life) Prove(_ context.Context, ticket, role, number string) (account.Pr
 	token := fmt.Sprintf("proof-%d-%s", len(l.proofs), ticket)
 	l.proofs[token] = ticket
 	return account.Proof{Token: token, Purpose: i.purpose, Language: i.language, Username: i.username,
-		Name: i.name.Full(), Expires: l.now.Add(30 * time.Minute)}, nil
+		Name: i.name.Full(), Names: slices.DeleteFunc([]string{i.name.Given, i.name.Family, i.name.Preferred, i.username}, func(n string) bool { return n == "" }), Expires: l.now.Add(30 * time.Minute)}, nil
 }
 
 func (l *life) proved(token string) (*invitation, error) {
@@ -231,7 +231,14 @@ func (l *life) Activate(ctx context.Context, c account.Choice) (account.Receipt,
 		return account.Receipt{}, account.ErrSamePassword
 	}
 	i.spent, i.password, i.rules = true, c.Password, c.Rules
-	return account.Receipt{Purpose: i.purpose, Username: i.username, Name: i.name.Full(), Language: i.language, At: l.now}, nil
+	r := account.Receipt{Purpose: i.purpose, Username: i.username, Name: i.name.Full(), Language: i.language, At: l.now}
+	l.people.mu.Lock()
+	defer l.people.mu.Unlock()
+	if p := l.people.persons[i.username]; p != nil {
+		p.after()
+		r.Account, r.From = p.ID, p.From
+	}
+	return r, nil
 }
 
 func (l *life) Again(_ context.Context, ticket string) error {

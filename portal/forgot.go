@@ -1,8 +1,8 @@
 package portal
 
 import (
-	"context"
 	"net/http"
+	"net/url"
 	"strings"
 	"unicode/utf8"
 
@@ -22,12 +22,7 @@ func (s *site) forgotPage(w http.ResponseWriter, r *http.Request, form forgotFor
 }
 
 // ask passes the request on. Nothing is looked up, so that nothing can show.
-func (s *site) ask(w http.ResponseWriter, r *http.Request) {
-	values, bad := readForm(r, "number", "family")
-	if bad != nil {
-		s.refuse(w, r, bad)
-		return
-	}
+func (s *site) ask(w http.ResponseWriter, r *http.Request, values url.Values) {
 	form := forgotForm{Number: values.Get("number"), Family: strings.TrimSpace(values.Get("family"))}
 	lang := s.languageOf(w, r, "")
 	problems := s.unusable(lang, form.Number)
@@ -41,9 +36,7 @@ func (s *site) ask(w http.ResponseWriter, r *http.Request) {
 		s.forgotPage(w, r, form, problems)
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
-	defer cancel()
-	err := s.Letters.RequestLetter(ctx, account.LetterRequest{Number: digits(form.Number), Family: form.Family, From: s.sender(r).String()})
+	err := s.Letters.RequestLetter(r.Context(), account.LetterRequest{Number: digits(form.Number), Family: form.Family, From: s.sender(r).String()})
 	if err != nil {
 		s.failTry(w, r, err)
 		return

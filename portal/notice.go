@@ -73,6 +73,8 @@ var (
 	spentNow = &notice{status: http.StatusGone, title: "spent_now_title",
 		body: []string{"spent_now_text"}, steps: []string{"spent_signin", "spent_newer", "spent_other"},
 		action: action{Href: "/help", Text: "to_help"}}
+	replaced = &notice{status: http.StatusGone, title: "replaced_title",
+		body: []string{"replaced_text", "replaced_on"}, action: newLetter()}
 	expired = &notice{status: http.StatusGone, title: "expired_title",
 		body: []string{"expired_text"}, action: newLetter()}
 	frozen = &notice{status: http.StatusForbidden, title: "frozen_title",
@@ -91,8 +93,6 @@ var (
 		body: []string{"too_many_tries", "too_many_elsewhere"}, action: action{Href: "/forgot", Text: "to_forgot"}}
 	signedOutNow = &notice{status: http.StatusOK, title: "signed_out_title",
 		body: []string{"signed_out_text", "done_shared"}, action: toSignIn()}
-	passwordChanged = &notice{status: http.StatusOK, title: "done_reset_title",
-		body: []string{"changed_text", "changed_others", "changed_letter"}, action: action{Href: "/account", Text: "to_account"}}
 	letterAsked = &notice{status: http.StatusOK, title: "asked_title",
 		body: []string{"letter_asked_text", "asked_wait"}, steps: []string{"letter_asked_early", "letter_asked_often"}, action: home()}
 	reported = &notice{status: http.StatusOK, title: "reported_title",
@@ -112,6 +112,7 @@ func noticeOf(err error) *notice {
 		page *notice
 	}{
 		{account.ErrTicket, badLink},
+		{account.ErrReplaced, replaced},
 		{account.ErrSpent, spent},
 		{account.ErrExpired, expired},
 		{account.ErrFrozen, frozen},

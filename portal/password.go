@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -45,7 +46,7 @@ func (s *site) passwordPage(w http.ResponseWriter, r *http.Request, proof accoun
 	lang := s.languageOf(w, r, proof.Language)
 	form.Proof, form.Rules, form.Limits = proof, s.rules[lang], s.Password
 	form.Reset = proof.Purpose == account.PurposeReset
-	form.Names = strings.Join(strings.Fields(proof.Name+" "+proof.Username), " ")
+	form.Names = strings.Join(proof.Names, " ")
 	if form.Answers == nil {
 		form.Answers = s.answers(lang, nil)
 	}
@@ -53,62 +54,23 @@ func (s *site) passwordPage(w http.ResponseWriter, r *http.Request, proof accoun
 	if form.Reset {
 		title = "password_reset_title"
 	}
-	v := s.view(lang, title, form)
-	v.Path = "/activate/password"
-	status := http.StatusOK
-	if v.Problems = problems; len(problems) > 0 {
-		status = http.StatusUnprocessableEntity
-	}
-	s.show(w, r, status, "password", v)
+	s.form(w, r, "password", "/activate/password", s.view(lang, title, form), problems)
 }
 
 // activate takes the complete form. Everything that is wrong with it is said
 // at once; only a form without fault reaches the domain's Activate.
-func (s *site) activate(w http.ResponseWriter, r *http.Request) {
+func (s *site) activate(w http.ResponseWriter, r *http.Request, values url.Values) {
 	// The browser's password manager wants the username in the form; who it is
 	// says the proof alone.
-	values, bad := readForm(r, "username", "rules", "accept", "password")
-	if bad != nil {
-		s.refuse(w, r, bad)
-		return
-	}
 	proof, ok := s.proof(r)
 	if !ok {
 		s.unproven(w, r)
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
-	defer cancel()
-	lang := s.languageOf(w, r, proof.Language)
-	text := s.rules[lang]
-	choice := account.Choice{Proof: proof.Token, Password: values.Get("password"),
-		Rules: account.Acceptance{Version: text.Version, Hash: text.Hash, Language: lang, At: s.Now()}}
 	form := passwordForm{Accepted: values.Get("accept") == "yes"}
-	var problems []problem
-	if !s.shown(values.Get("rules")) && form.Accepted {
-		form.Accepted = false
-		problems = append(problems, problem{"accept", s.say(lang, "rules_changed")})
-	} else if !form.Accepted {
-		problems = append(problems, problem{"accept", s.say(lang, "accept_missing")})
-	}
-	// The text that was on the page may be another language's than the one the
-	// person reads now.
-	for code, d := range s.rules {
-		if d.Hash == values.Get("rules") {
-			choice.Rules.Hash, choice.Rules.Language = d.Hash, code
-		}
-	}
-	s.decide(ctx, w, r, proof, choice, form, problems)
-}
-
-// shown says whether hash is of the rules as they are now, in any language.
-func (s *site) shown(hash string) bool {
-	for _, d := range s.rules {
-		if d.Hash == hash {
-			return true
-		}
-	}
-	return false
+	text, problems := s.agreed(s.languageOf(w, r, proof.Language), values.Get("rules"), &form.Accepted)
+	choice := account.Choice{Proof: proof.Token, Password: values.Get("password"), Rules: text}
+	s.decide(r.Context(), w, r, proof, choice, form, problems)
 }
 
 func (s *site) decide(ctx context.Context, w http.ResponseWriter, r *http.Request, proof account.Proof, choice account.Choice, form passwordForm, problems []problem) {
@@ -156,7 +118,7 @@ func (s *site) undecided(w http.ResponseWriter, r *http.Request, proof account.P
 	if errors.Is(err, account.ErrProof) {
 		s.forget(w, r, proofCookie)
 	}
-	if errors.Is(err, account.ErrSpent) {
+	if errors.Is(err, account.ErrSpent) && !errors.Is(err, account.ErrReplaced) {
 		// Most likely this is the second of two clicks; whoever holds a proof may
 		// be told the username.
 		s.tell(w, r, s.languageOf(w, r, proof.Language), spentNow, proof.Username)
@@ -214,6 +176,9 @@ func (s *site) done(w http.ResponseWriter, r *http.Request) {
 	if receipt.Purpose == account.PurposeReset {
 		title = "done_reset_title"
 	}
-	v := s.view(s.languageOf(w, r, receipt.Language), title, receipt)
-	s.show(w, r, http.StatusOK, "done", v)
+	own, err := s.People.Own(r.Context(), receipt.Account, receipt.From)
+	if err != nil && !errors.Is(err, account.ErrSignedOut) {
+		requestOf(r).err = err // the receipt holds all the same
+	}
+	s.donePageOf(w, r, title, "/activate/done", s.languageOf(w, r, receipt.Language), receipt.Username, own)
 }

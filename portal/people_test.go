@@ -9,6 +9,7 @@ import (
 
 	"usn.no/matricula/account"
 	"usn.no/matricula/policy"
+	"usn.no/matricula/portal"
 )
 
 // person is an active account as the double keeps it.
@@ -19,6 +20,8 @@ type person struct {
 	breached bool
 	blocked  bool
 	tries    int
+
+	acceptances int
 }
 
 // people is the part of the double behind the pages that need a password. It
@@ -36,19 +39,30 @@ type people struct {
 func (l *life) move(username, word string) *person {
 	l.people.mu.Lock()
 	defer l.people.mu.Unlock()
-	p := &person{password: word, number: number, Own: account.Own{
-		ID: "id-" + username, Username: username, Name: "Kari Nordmann", Language: "nb", State: account.Active, From: l.clock(), Password: l.clock(),
-		Roles: []account.OwnRole{
-			{Kind: account.Employee, Title: "Førsteamanuensis", Campus: "Drammen"},
-			{Kind: account.Student, Title: "Systems Engineering", Opens: time.Date(2027, 7, 31, 22, 0, 0, 0, time.UTC)},
-		},
-		Rules: account.Acceptance{Version: "2026-11", At: l.clock()},
-	}}
+	p := &person{password: word, number: number, Own: ownOf(username, l.clock())}
 	if l.people.persons == nil {
 		l.people.persons, l.people.counts = map[string]*person{}, map[string]int{}
 	}
 	l.people.persons[username] = p
 	return p
+}
+
+// ownOf is an active account of Kari Nordmann's, which has accepted the rules in
+// force.
+func ownOf(username string, now time.Time) account.Own {
+	rules, err := portal.Rules(prøven())
+	if err != nil {
+		panic(err)
+	}
+	rules[0].At = now
+	return account.Own{
+		ID: "id-" + username, Username: username, Name: "Kari Nordmann", Names: []string{"Kari", "Nordmann", username}, Language: "nb",
+		State: account.Active, From: now, Password: now, Active: now.AddDate(0, -1, 0), Registered: now.AddDate(0, -2, 0), Rules: rules[0],
+		Roles: []account.OwnRole{
+			{Kind: account.Employee, Title: "Førsteamanuensis", Campus: "Drammen", Published: true},
+			{Kind: account.Student, Title: "Systems Engineering", Opens: time.Date(2027, 7, 31, 22, 0, 0, 0, time.UTC)},
+		},
+	}
 }
 
 // reader is a visitor who reads bokmål.
@@ -129,6 +143,20 @@ func (l *life) SignOut(_ context.Context, id string, from time.Time) error {
 		p.after()
 	}
 	return err
+}
+
+func (l *life) AcceptRules(_ context.Context, id string, from time.Time, rules account.Acceptance) (account.Own, error) {
+	l.people.mu.Lock()
+	defer l.people.mu.Unlock()
+	p, err := l.of(id, from)
+	if err != nil {
+		return account.Own{}, err
+	}
+	if l.fault != nil {
+		return account.Own{}, l.fault
+	}
+	p.Rules, p.acceptances = rules, p.acceptances+1
+	return p.Own, nil
 }
 
 func (p *person) set(word string) (account.Own, error) {

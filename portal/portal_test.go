@@ -53,10 +53,14 @@ func (l *lines) String() string {
 	return l.buf.String()
 }
 
+func prøven() portal.Institution {
+	return portal.Institution{Name: "Universitetet i Prøven", SupportEmail: "hjelp@example.org"}
+}
+
 func settings(l *life, base string) *portal.Portal {
 	return &portal.Portal{
 		Clicks: l, Letters: l, People: l, Changes: l, Sessions: &l.sessions, BaseURL: base, Secrets: [][]byte{bytes.Repeat([]byte{7}, 32)},
-		Institution: portal.Institution{Name: "Universitetet i Prøven", SupportEmail: "hjelp@example.org"},
+		Institution: prøven(),
 		Password:    portal.PasswordRules{MinLength: 16, MaxLength: 128, MaxRepeat: 3, Groups: 3},
 		Log:         zerolog.Nop(), Now: l.clock,
 	}

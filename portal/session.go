@@ -45,6 +45,7 @@ type session struct {
 	Began    time.Time
 	Seen     time.Time
 	Blocked  bool
+	Names    []string // of somebody blocked: what a password must not hold parts of
 
 	key string
 }
@@ -67,6 +68,9 @@ func (s *site) begin(ctx context.Context, w http.ResponseWriter, r *http.Request
 	}
 	id, now := rand.Text()+rand.Text(), s.Now()
 	b := session{Account: own.ID, Language: own.Language, From: own.From, Began: now, Seen: now, Blocked: blocked, key: sessionKey(id)}
+	if blocked {
+		b.Names = own.Names
+	}
 	if err := s.store(ctx, b); err != nil {
 		return err
 	}
@@ -120,17 +124,16 @@ func (s *site) held(ctx context.Context, r *http.Request) (session, bool, error)
 }
 
 // signedIn is the session and the account as it is now. Without one it has
-// answered: it leads to where one signs in. Sessions die by comparison with
-// the account, so that it is asked every time.
+// answered: it leads to where one signs in, or accepts the rules first.
+// Sessions die by comparison with the account, so that it is asked every time.
 func (s *site) signedIn(ctx context.Context, w http.ResponseWriter, r *http.Request) (session, account.Own, bool) {
-	b, own, err := s.whose(ctx, w, r)
+	b, own, ok := s.someone(w, r.WithContext(ctx))
 	switch {
-	case err != nil:
-		s.fail(w, r, b.Language, err)
-	case b.Blocked:
-		seeOther(w, "/compromised/password")
+	case !ok:
 	case own.ID == "":
 		seeOther(w, "/signin")
+	case !s.accepted(own):
+		seeOther(w, "/rules/accept")
 	default:
 		return b, own, true
 	}

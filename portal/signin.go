@@ -19,23 +19,17 @@ type People interface {
 	Own(ctx context.Context, id string, from time.Time) (account.Own, error)
 	// SignOut ends every session of the account.
 	SignOut(ctx context.Context, id string, from time.Time) error
+	// AcceptRules records that the person of a session accepts the IT rules.
+	AcceptRules(ctx context.Context, id string, from time.Time, rules account.Acceptance) (account.Own, error)
 }
 
 // signInForm is the page on which somebody signs in.
 type signInForm struct{ Username string }
 
 func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
-	defer cancel()
-	b, own, err := s.whose(ctx, w, r)
-	switch {
-	case err != nil:
-		s.fail(w, r, b.Language, err)
-	case b.Blocked:
-		seeOther(w, "/compromised/password")
-	case own.ID != "":
-		seeOther(w, "/account")
-	default:
+	if _, own, ok := s.someone(w, r); ok && own.ID != "" {
+		seeOther(w, s.onward(own))
+	} else if ok {
 		s.signInPage(w, r, signInForm{}, nil)
 	}
 }
@@ -55,26 +49,20 @@ func (s *site) form(w http.ResponseWriter, r *http.Request, page, path string, v
 }
 
 // enter takes the form. Every refusal is one answer, given at one pace.
-func (s *site) enter(w http.ResponseWriter, r *http.Request) {
+func (s *site) enter(w http.ResponseWriter, r *http.Request, values url.Values) {
 	began := time.Now()
-	values, bad := readForm(r, "username", "password")
-	if bad != nil {
-		s.refuse(w, r, bad)
-		return
-	}
 	username, password := values.Get("username"), values.Get("password")
 	lang := s.languageOf(w, r, "")
 	if problems := s.unnamed(lang, values); problems != nil {
 		s.signInPage(w, r, signInForm{username}, problems)
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
-	defer cancel()
+	ctx := r.Context()
 	own, err := s.People.SignIn(ctx, s.try(r, username, password))
 	s.steady(ctx, began)
 	switch {
 	case err == nil:
-		s.entered(ctx, w, r, own, "/account")
+		s.entered(ctx, w, r, own, s.onward(own))
 	case errors.Is(err, account.ErrBreached):
 		s.blockedNow(ctx, w, r, own)
 	case errors.Is(err, account.ErrWrongPassword):
@@ -122,56 +110,3 @@ func (s *site) failTry(w http.ResponseWriter, r *http.Request, err error) {
 	n.body, n.action = []string{n.body[0]}, toSignIn()
 	s.refuse(w, r, &n)
 }
-
-// ownPage is one's own account as the page shows it.
-type ownPage struct{ account.Own }
-
-func (s *site) own(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
-	defer cancel()
-	if _, own, ok := s.signedIn(ctx, w, r); ok {
-		s.show(w, r, http.StatusOK, "own", s.view(s.languageOf(w, r, own.Language), "own_title", ownPage{own}))
-	}
-}
-
-// signOut ends the session of this browser.
-func (s *site) signOut(w http.ResponseWriter, r *http.Request) {
-	if _, bad := readForm(r); bad != nil {
-		s.refuse(w, r, bad)
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
-	defer cancel()
-	if err := s.end(ctx, w, r); err != nil {
-		s.fail(w, r, "", err)
-		return
-	}
-	seeOther(w, "/signout")
-}
-
-// signOutEverywhere ends every session of the person.
-func (s *site) signOutEverywhere(w http.ResponseWriter, r *http.Request) {
-	if _, bad := readForm(r); bad != nil {
-		s.refuse(w, r, bad)
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
-	defer cancel()
-	b, _, ok := s.signedIn(ctx, w, r)
-	if !ok {
-		return
-	}
-	err := s.People.SignOut(ctx, b.Account, b.From)
-	if err == nil || errors.Is(err, account.ErrSignedOut) {
-		err = s.end(ctx, w, r)
-	}
-	if err != nil {
-		s.fail(w, r, b.Language, err)
-		return
-	}
-	seeOther(w, "/signout")
-}
-
-func (s *site) signedOut(w http.ResponseWriter, r *http.Request) { s.refuse(w, r, signedOutNow) }
-
-func (s *site) toOwn(w http.ResponseWriter, _ *http.Request) { seeOther(w, "/account") }

@@ -36,7 +36,7 @@ func TestSignInShowsOnesOwnAccountAndSigningOutEndsIt(t *testing.T) {
 	}
 	p := v.signIn(" KarNor ", good)
 	expect(t, p, http.StatusOK, "karnor", "Førsteamanuensis", "Drammen", "Systems Engineering",
-		"Åpner søndag 1. august 2027 kl. 00.00", "versjon 2026-11", "unntatt ESS")
+		"åpner søndag 1. august 2027 kl. 00.00", "versjon 2027-01", "unntatt ESS")
 	if p := v.get("/signin"); p.location() != "/account" {
 		t.Errorf("signing in twice leads to %q", p.location())
 	}
@@ -58,7 +58,7 @@ func TestAccountSpeaksThreeLanguages(t *testing.T) {
 	h.life.move("karnor", good)
 	words := map[string][]string{
 		"/signin":      {"Logg inn for å se kontoen din", "Logg inn for å sjå kontoen din", "Sign in to see your account"},
-		"/account":     {"Rollene dine", "Du godtok versjon 2026-11", "You accepted version 2026-11"},
+		"/account":     {"Rollene dine", "Du godtok versjon 2027-01", "You accepted version 2027-01"},
 		"/password":    {"virker helt til det nye er lagret", "verkar heilt til det nye er lagra", "works until the new one is saved"},
 		"/forgot":      {"Send meg et brev", "Send meg eit brev", "Send me a letter"},
 		"/compromised": {"Sperr passordet nå", "Sperr passordet no", "Block the password now"},

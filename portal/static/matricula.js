@@ -62,8 +62,8 @@
       });
     },
     name: function (all, text) {
-      const typed = letters(text);
-      return !set.names.split(/[^\p{L}\p{M}\p{Nd}\p{Cf}]+/u).some(function (part) {
+      const typed = letters(text), who = form.elements.username;
+      return !(set.names + " " + (who && !who.readOnly ? who.value : "")).split(/[^\p{L}\p{M}\p{Nd}\p{Cf}]+/u).some(function (part) {
         return Array.from(part).length > 2 && every(part).some(function (word) { return holds(typed, word); });
       });
     },
