@@ -180,7 +180,7 @@ type WorkerConfig struct {
 	Unknown  Span `toml:"wait_for_person" env:"WAIT_FOR_PERSON"`
 }
 
-// BrakeConfig stops a mass change that nobody meant.
+// BrakeConfig holds a mass change that nobody meant.
 type BrakeConfig struct {
 	MaxChanges int  `toml:"max_changes" env:"MAX_CHANGES"`
 	Per        Span `toml:"per" env:"PER"`

@@ -113,8 +113,12 @@ func (c *Config) checkRules(e *ConfigError) {
 	e.between("worker.lanes", c.Worker.Lanes, 1, 64)
 	e.between("worker.attempts", c.Worker.Attempts, 1, 100)
 	e.atLeast("worker.wait_for_person", c.Worker.Unknown, time.Hour)
-	e.need(c.Brake.MaxChanges == 0, "brake.max_changes", "is set, and this version has no brake yet", "use 0")
+	e.between("brake.max_changes", c.Brake.MaxChanges, 0, maxBrake)
+	e.atLeast("brake.per", c.Brake.Per, time.Hour)
 }
+
+// maxBrake bounds what the brake writes each time it counts one more.
+const maxBrake = 10_000
 
 func (e *ConfigError) atLeast(key string, s Span, least time.Duration) {
 	e.need(s.Duration >= least, key, fmt.Sprintf("is %q", s), fmt.Sprintf("use at least %.0f hours", least.Hours()))

@@ -49,7 +49,7 @@ func DefaultConfig() Config {
 			ResetValid: asSpan("60m"), Reminders: 1, ReminderAfter: asSpan("7d"),
 		},
 		Worker: WorkerConfig{Lanes: 32, Attempts: 8, Unknown: asSpan("24h")},
-		Brake:  BrakeConfig{Per: asSpan("1h")},
+		Brake:  BrakeConfig{MaxChanges: 200, Per: asSpan("24h")},
 		Log:    LogConfig{Level: "info", Format: "json"},
 		Window: defaultWindows(),
 	}
