@@ -179,6 +179,9 @@ func (l *Lifecycle) Activate(ctx context.Context, c Choice) (Receipt, error) {
 			return Receipt{}, err
 		}
 		now := l.activated(was, inv, c.Rules, skipped)
+		if err := l.clock(ctx); err != nil { // once more: the times in it were taken before
+			return Receipt{}, err
+		}
 		err = l.Passwords.SetPassword(ctx, was, now, c.Password)
 		if errors.Is(err, ErrStale) {
 			continue // somebody was faster: the next look says what that means
@@ -274,8 +277,12 @@ func (l *Lifecycle) affiliations(a Account, at time.Time) []string {
 func (l *Lifecycle) hurry(ctx context.Context, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bestEffort)
 	defer cancel()
+	at := l.Now()
+	if err := l.clock(ctx); err != nil {
+		return // a time that is hours ahead would be refused
+	}
 	e := events.Event{
-		Meta: events.Meta{ID: letterID("acted", id, l.Now().Format(time.RFC3339Nano)), Source: events.SourcePortal, Subject: id, Time: l.Now()},
+		Meta: events.Meta{ID: letterID("acted", id, at.Format(time.RFC3339Nano)), Source: events.SourcePortal, Subject: id, Time: at},
 		Data: events.AccountActed{Account: id},
 	}
 	if err := l.Publisher.Publish(ctx, e); err != nil {

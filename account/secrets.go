@@ -102,6 +102,11 @@ func (l *Lifecycle) setPassword(ctx context.Context, id, password string, allow 
 			details["breach_check"] = "skipped"
 		}
 		now.Unsent = append(now.Unsent, Fact{What: events.AuditPasswordChanged, ID: was.writeID("password-changed"), At: at, Details: details})
+		// A password of a time that is still to come would outlive every word of
+		// a compromise until then.
+		if err := l.clock(ctx); err != nil {
+			return Own{}, err
+		}
 		err = l.Passwords.SetPassword(ctx, was, now, password)
 		if errors.Is(err, ErrStale) {
 			continue

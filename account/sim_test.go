@@ -114,6 +114,7 @@ func (s *sim) life(process int) *account.Lifecycle {
 		SealRequest: func(_, text string) (string, error) { return text, nil },
 		OpenRequest: func(_, sealed string) ([]byte, error) { return []byte(sealed), nil },
 		Now:         func() time.Time { return s.clock(process) },
+		Clock:       func(context.Context) error { return s.agrees(process) },
 	}
 }
 
@@ -123,12 +124,28 @@ func (s *sim) storm() {
 		if s.chance(0.003) { // a clock jumps
 			s.skew[s.rng.IntN(len(s.skew))] = time.Duration(s.rng.IntN(2001)-1000) * time.Millisecond
 		}
+		if s.chance(0.003) { // a portal's is set wrong
+			s.skew[portals+s.rng.IntN(2)] = time.Duration(s.rng.IntN(14401)-7200) * time.Second
+		}
 		s.turn(s.town.choices()...)
 	}
 }
 
+// agrees is what a portal finds when it compares its clock with the broker's.
+func (s *sim) agrees(process int) error {
+	if process >= portals && s.skew[process].Abs() > time.Second {
+		return account.ErrUnavailable
+	}
+	return nil
+}
+
 // drain publishes what is recorded and wakes what is stopped.
 func (s *sim) drain() {
+	for p := portals; p < len(s.skew); p++ {
+		if s.skew[p].Abs() > time.Second {
+			s.skew[p] = 0 // somebody has set it right
+		}
+	}
 	for len(s.town.outbox) > 0 {
 		s.town.publish()
 	}

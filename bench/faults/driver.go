@@ -113,13 +113,13 @@ func (h *house) tooEarly(ctx context.Context, p *person, link string, random *ra
 		b := newBrowser(h.base, h.portals, random)
 		if at, ok := h.open(b, link); ok {
 			proved, err := b.submit(at, "/activate", url.Values{"role": {p.Role}, "number": {p.Number}})
-			if err == nil && proved.Status == http.StatusSeeOther && time.Now().Before(p.Opens) {
+			if err == nil && proved.Status == http.StatusSeeOther && time.Now().Before(p.Opens.Add(-skewAllowed)) {
 				h.violation("I8", "%s was let in %s before the opening", p.No, time.Until(p.Opens))
 			}
 		}
 		pause(ctx, 700*time.Millisecond)
 	}
-	pause(ctx, time.Until(p.Opens)-20*time.Millisecond)
+	pause(ctx, time.Until(p.Opens)-20*time.Millisecond-skewAllowed) // whose clock is a little ahead lets them in
 }
 
 func (h *house) open(b *browser, link string) (page, bool) {
@@ -195,15 +195,17 @@ func (h *house) tab(p *person, link, role, password string, random *rand.Rand) s
 func (h *house) press(p *person, b *browser, form page, link, password string) string {
 	a := act{invitation: link, password: password, began: time.Now()}
 	h.ledger.clicked(p.No, "pressed")
+	p.trying(password)
 	got, err := b.submit(form, "/activate/password", url.Values{"accept": {"yes"}, "password": {password}})
 	switch {
 	case err != nil || got.Status >= 500:
 		a.answer = "unknown"
 	case got.Status == http.StatusSeeOther && strings.HasPrefix(got.Leads, "/activate/done"):
 		a.answer = "done"
-		if time.Now().Before(p.Opens) {
+		if time.Now().Before(p.Opens.Add(-skewAllowed)) {
 			h.violation("I8", "%s activated %s before the opening", p.No, time.Until(p.Opens))
 		}
+		h.bindsNow(p, password)
 	case got.Status == http.StatusGone:
 		a.answer = "spent"
 	default:

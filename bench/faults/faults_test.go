@@ -5,14 +5,18 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
 
 var ( //nolint:gochecknoglobals // flags
-	seedFlag    = flag.Uint64("seed", 0, "seed of the first round; 0: of the clock")
-	minutesFlag = flag.Float64("minutes", 0, "go on with further seeds for so long")
-	onlyFlag    = flag.String("only", "", "one round, by name")
+	seedFlag     = flag.Uint64("seed", 0, "seed of the first round; 0: of the clock")
+	minutesFlag  = flag.Float64("minutes", 0, "go on with further seeds for so long")
+	scenarioFlag = flag.String("scenario", "", "one scenario, by name")
+	simFlag      = flag.Int("sim", 0, "play so many seeds of the simulation first, and count them")
 )
 
 // TestFaults is the whole proof; "make faults" runs it.
@@ -21,17 +25,50 @@ func TestFaults(t *testing.T) {
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano()) % 1e6
 	}
+	if len(chosen(seed, *scenarioFlag, *minutesFlag)) == 0 {
+		t.Fatalf("there is no scenario %q: see docs/faults.md", *scenarioFlag)
+	}
 	began := time.Now()
-	binary, server := build(t)
 	var sum totals
+	if *simFlag > 0 {
+		sum.simulate(t, *simFlag)
+	}
+	binary, server := build(t)
 	for n := uint64(0); n == 0 || time.Since(began).Minutes() < *minutesFlag; n++ {
-		t.Run(fmt.Sprintf("seed=%d", seed+n), func(t *testing.T) { sum.add(t, binary, server, seed+n, *onlyFlag, *minutesFlag > 0) })
+		t.Run(fmt.Sprintf("seed=%d", seed+n), func(t *testing.T) {
+			sum.add(t, binary, server, seed+n, chosen(seed+n, *scenarioFlag, *minutesFlag))
+		})
 		if t.Failed() {
 			break
 		}
 	}
-	fmt.Printf("%s in %d seeds, %d kills, %d power cuts; seed %d\n%s; %.0f s\n",
-		plural(sum.violations, "violation"), sum.seeds, sum.kills, sum.cuts, seed, sum.faults(), time.Since(began).Seconds())
+	if *scenarioFlag == "" && !t.Failed() {
+		for _, missed := range sum.enough() {
+			t.Error(missed)
+		}
+	}
+	fmt.Printf("%s in %d seeds, %d kills, %d power cuts; seed %d, %d simulated; %.0f s\n%s\n", plural(sum.violations, "violation"),
+		sum.seeds+sum.simulated, sum.kills, sum.cuts, seed, sum.simulated, time.Since(began).Seconds(), sum.faults())
+}
+
+var simLine = regexp.MustCompile(`(\d+) violations in (\d+) seeds`)
+
+// simulate plays the simulation of the domain, which is a test of its own.
+func (t *totals) simulate(tb *testing.T, seeds int) {
+	tb.Helper()
+	out, err := exec.Command("go", "test", "usn.no/matricula/account", "-run", "^TestSim$", "-count=1", "-v", "-timeout", "10m",
+		"-args", fmt.Sprintf("-seeds=%d", seeds)).CombinedOutput()
+	found := simLine.FindSubmatch(out)
+	if found == nil {
+		tb.Fatalf("the simulation says nothing: %v\n%s", err, out)
+	}
+	red, _ := strconv.Atoi(string(found[1]))
+	played, _ := strconv.Atoi(string(found[2]))
+	t.violations, t.simulated = t.violations+red, played
+	fmt.Printf("simulated: %s\n", found[0])
+	if err != nil {
+		tb.Fatalf("the simulation: %v\n%s", err, strings.TrimSpace(string(out)))
+	}
 }
 
 // build makes the product with failpoints and mutants, and the broker.

@@ -63,6 +63,8 @@ type house struct {
 type role struct {
 	name, kind string
 	env        []string
+	wires      []string // environment of this round only
+	points     string   // failpoints of this round only
 	metrics    string
 	hold       sync.Mutex // whoever holds it may kill and start it
 	child      *child
@@ -180,16 +182,17 @@ func (h *house) command(failpoint string, env []string, args ...string) *exec.Cm
 
 // launch starts a role; whoever calls holds it.
 func (h *house) launch(r *role, failpoint string) {
-	if h.mutant != "" {
-		failpoint = strings.Trim(h.mutant+","+failpoint, ",")
-	}
-	c, err := startChild(h.command(failpoint, r.env, "serve", "--role", r.kind), filepath.Join(h.dir, r.name+".log"))
+	failpoint = strings.Trim(strings.Join([]string{h.mutant, r.points, failpoint, "clock=" + h.clock(r)}, ","), ",")
+	c, err := startChild(h.command(failpoint, append(r.wires, r.env...), "serve", "--role", r.kind), filepath.Join(h.dir, r.name+".log"))
 	if err != nil {
 		h.violation("I13", "%s cannot be started: %v", r.name, err)
 		return
 	}
 	r.child = c
 }
+
+// clock is the file that shifts a role's clock; without it the clock is right.
+func (h *house) clock(r *role) string { return filepath.Join(h.dir, r.name+".clock") }
 
 // tend starts a role again that ended by itself.
 func (h *house) tend(r *role) {
@@ -270,6 +273,13 @@ func (h *house) violation(invariant, format string, args ...any) {
 		return
 	}
 	h.t.Errorf("VIOLATION %s", text)
+}
+
+// dice are a source of chance of one's own, from the seed.
+func (h *house) dice() *rand.Rand {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return rand.New(rand.NewPCG(h.random.Uint64(), 4))
 }
 
 func (h *house) killed(fault string) {

@@ -33,9 +33,9 @@ func (h *house) wired() (func(context.Context), error) {
 		wires = append(wires, wire{name, p})
 		for _, r := range h.roles {
 			if name == "broker" {
-				r.env = append(r.env, "MATRICULA_NATS_URL=nats://"+p.Listen)
+				r.wires = append(r.wires, "MATRICULA_NATS_URL=nats://"+p.Listen)
 			} else {
-				r.env = append(r.env, "MATRICULA_LDAP_URL=ldap://"+p.Listen)
+				r.wires = append(r.wires, "MATRICULA_LDAP_URL=ldap://"+p.Listen)
 			}
 		}
 	}
@@ -52,10 +52,11 @@ func (h *house) tangle(ctx context.Context, wires []wire) {
 		{"reset_peer", `{"timeout": 50}`},
 		{"slicer", `{"average_size": 20, "size_variation": 10, "delay": 500}`},
 	}
+	random := h.dice()
 	for n := 0; ctx.Err() == nil; n++ {
 		h.disturbed()
 		wrong, w := wrongs[n%len(wrongs)], wires[n%len(wires)]
-		direction := []string{"upstream", "downstream"}[h.random.IntN(2)]
+		direction := []string{"upstream", "downstream"}[random.IntN(2)]
 		body := fmt.Sprintf(`{"name":"wrong","type":%q,"stream":%q,"toxicity":1,"attributes":%s}`, wrong.kind, direction, wrong.settings)
 		if _, err := w.proxy.Toxics.AddToxicJson(strings.NewReader(body)); err != nil {
 			h.t.Errorf("%s on the line to the %s: %v", wrong.kind, w.name, err)

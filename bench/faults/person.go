@@ -29,6 +29,7 @@ type person struct {
 	announced                     []string  // message IDs by sequence
 
 	mu          sync.Mutex
+	tried       []string // passwords, before the answer
 	acts        []act
 	password    string // known to be the last one that was set
 	robbedAt    time.Time
@@ -137,6 +138,19 @@ func (p *person) did(a act) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.acts = append(p.acts, a)
+}
+
+// trying remembers a password before the button is pressed.
+func (p *person) trying(password string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tried = append(p.tried, password)
+}
+
+func (p *person) passwords() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.tried...)
 }
 
 func (p *person) clicks() []act {

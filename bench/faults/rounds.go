@@ -2,89 +2,142 @@ package faults
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"sort"
 	"strings"
 	"testing"
 	"time"
 )
 
+// When a scenario is played.
+const (
+	always = "always"  // in every run
+	byTurn = "by turn" // in some runs, as the seed says, and in long ones
+	long   = "long"    // in long runs: what a relay puts off comes again after a minute
+	alone  = "alone"   // when it is asked for by name
+)
+
+// scenario is a round that has a name. docs/faults.md says of each what it
+// does and what must hold; a test compares the two.
+type scenario struct {
+	name, faults, when string
+	disks              bool // needs to mount
+	storm              func(h *house) storm
+}
+
+const turns = 4 // scenarios by turn in a run
+
+// scenarios are all there are, in the order in which they are played.
+func scenarios() []scenario {
+	const s = time.Second
+	plain := func(st storm) func(*house) storm { return func(*house) storm { return st } }
+	return []scenario{
+		{"worker", "F1", always, false, plain(storm{roles: []string{"worker-1", "worker-2"}, people: 40, last: 12 * s})},
+		{"mailer", "F2", always, false, plain(storm{roles: []string{"mailer-1"}, people: 40, last: 13 * s, brisk: true, trouble: trouble{wait: 100 * time.Millisecond, drop: 0.15}})},
+		{"portal", "F3", always, false, plain(storm{roles: []string{"portal-1", "portal-2"}, people: 40, last: 10 * s})},
+		{"broker", "F4", always, false, plain(storm{broker: true, people: 30, last: 10 * s})},
+		{"directory", "F5", always, false, plain(storm{directory: true, people: 30, last: 10 * s})},
+		{"frozen", "F7", byTurn, false, plain(storm{frozen: []string{"worker-1", "portal-2"}, people: 30, last: 13 * s})},
+		{"everything", "F1-F5", byTurn, false, plain(storm{roles: []string{"worker-1", "mailer-1", "portal-1"}, broker: true, directory: true, people: 40, last: 14 * s})},
+		{"at once", "F6", byTurn, false, func(h *house) storm { return storm{prepare: h.allAtOnce, people: 30, last: 14 * s} }},
+		{"clock", "F17", byTurn, false, func(h *house) storm { return storm{prepare: h.clocks, people: 30, last: 14 * s} }},
+		{"poison", "F18 F19", byTurn, false, func(h *house) storm { return storm{prepare: h.poisoned, people: 20, last: 6 * s, replay: true} }},
+		{"power", "F8", always, true, func(h *house) storm { return storm{prepare: h.powerCuts, people: 30, last: 14 * s} }},
+		{"broker full", "F9", always, true, func(h *house) storm { return storm{prepare: h.brokerFull, people: 30, last: 14 * s} }},
+		{"directory full", "F9", byTurn, true, func(h *house) storm { return storm{prepare: h.directoryFull, people: 30, last: 14 * s} }},
+		{"lines", "F12 F13", always, false, func(h *house) storm { return storm{prepare: h.wired, people: 30, last: 14 * s} }},
+		{"relay", "F14", long, false, plain(storm{people: 40, last: 20 * s, patience: 3 * time.Minute, trouble: trouble{temporary: 0.1, refuse: 0.05, drop: 0.05}})},
+	}
+}
+
 // totals are what a run comes to.
 type totals struct {
-	seeds, kills, cuts, violations int
-	each                           map[string]int
+	seeds, simulated, kills, cuts, violations int
+	each                                      map[string]int
 }
 
-// storms are the rounds of one seed.
-func storms() []storm {
-	return []storm{
-		{name: "worker", roles: []string{"worker-1", "worker-2"}, people: 40, last: 12 * time.Second},
-		{name: "mailer", roles: []string{"mailer-1"}, people: 40, last: 13 * time.Second, trouble: trouble{wait: 200 * time.Millisecond, drop: 0.15}},
-		{name: "portal", roles: []string{"portal-1", "portal-2"}, people: 40, last: 12 * time.Second},
-		{name: "broker", broker: true, people: 30, last: 10 * time.Second},
-		{name: "directory", directory: true, people: 30, last: 10 * time.Second},
-		{name: "frozen", frozen: []string{"worker-1", "portal-2"}, people: 30, last: 13 * time.Second},
-		{name: "everything", roles: []string{"worker-1", "mailer-1", "portal-1"}, broker: true, directory: true, people: 40, last: 14 * time.Second},
+// chosen are the scenarios of one seed.
+func chosen(seed uint64, only string, minutes float64) []scenario {
+	var turn, out []scenario
+	for _, s := range scenarios() {
+		if s.when == byTurn {
+			turn = append(turn, s)
+		}
 	}
+	r := rand.New(rand.NewPCG(seed, 6))
+	r.Shuffle(len(turn), func(i, j int) { turn[i], turn[j] = turn[j], turn[i] })
+	taken := map[string]bool{}
+	for _, s := range turn[:turns] {
+		taken[s.name] = true
+	}
+	for _, s := range scenarios() {
+		switch {
+		case only != "":
+			if s.name == only {
+				out = append(out, s)
+			}
+		case s.when == always, minutes > 0 && s.when != alone, s.when == byTurn && taken[s.name]:
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
-// relayTrouble is for long runs: what a relay puts off comes again after a
-// minute.
-func relayTrouble() storm {
-	return storm{name: "relay", people: 40, last: 20 * time.Second, patience: 3 * time.Minute, trouble: trouble{temporary: 0.1, refuse: 0.05, drop: 0.05}}
-}
-
-// add runs every round of one seed and counts.
-func (s *totals) add(t *testing.T, binary, server string, seed uint64, only string, long bool) {
-	h := newHouse(t, binary, server, seed, "")
+// add runs the scenarios of one seed and counts.
+func (t *totals) add(tb *testing.T, binary, server string, seed uint64, list []scenario) {
+	h := newHouse(tb, binary, server, seed, "")
 	defer func() {
-		s.seeds++
-		s.kills += h.total()
-		s.violations += len(h.violated)
-		if s.each == nil {
-			s.each = map[string]int{}
+		t.seeds++
+		t.kills += h.total()
+		t.cuts += h.count("F8")
+		t.violations += len(h.violated)
+		if t.each == nil {
+			t.each = map[string]int{}
 		}
 		for k, n := range h.kills {
-			s.each[k] += n
+			t.each[k] += n
 		}
 	}()
-	rounds := append(storms(), storm{name: "poison", people: 20, last: 6 * time.Second, prepare: h.poisoned, replay: true})
-	rounds = append(rounds, h.diskStorms()...)
-	rounds = append(rounds, storm{name: "lines", people: 30, last: 16 * time.Second, prepare: h.wired})
-	if long {
-		rounds = append(rounds, relayTrouble())
-	}
-	for n, st := range rounds {
+	for n, s := range list {
+		if err := canMount(); s.disks && err != nil {
+			fmt.Printf("  no %s: %v\n", s.name, err)
+			continue
+		}
 		if len(h.violated) > 0 {
-			break // the first ones tell most, and later rounds would wait for the same people
+			return // the first ones tell most, and later rounds would wait for the same people
 		}
-		if only == "" || only == st.name {
-			h.round(n+1, st)
-		}
-	}
-	s.cuts += h.count("F8")
-}
-
-// diskStorms are the rounds that take disks away, where that can be done.
-func (h *house) diskStorms() []storm {
-	if err := canMount(); err != nil {
-		fmt.Printf("  no power cuts and no full disk: %v\n", err)
-		return nil
-	}
-	return []storm{
-		{name: "power", people: 30, last: 14 * time.Second, prepare: h.powerCuts},
-		{name: "broker full", people: 30, last: 14 * time.Second, prepare: h.brokerFull},
-		{name: "directory full", people: 30, last: 14 * time.Second, prepare: h.directoryFull},
+		st := s.storm(h)
+		st.name = s.name
+		h.round(n+1, st)
 	}
 }
 
-func (s *totals) faults() string {
+func (t *totals) faults() string {
 	var out []string
-	for k, n := range s.each {
+	for k, n := range t.each {
 		out = append(out, fmt.Sprintf("%s %d", k, n))
 	}
 	sort.Strings(out)
 	return strings.Join(out, ", ")
 }
+
+// enough holds what a run promises: so many kills of each process.
+func (t *totals) enough() []string {
+	var out []string
+	for _, fault := range []string{"F1", "F2", "F3", "F4", "F5"} {
+		if n := t.each[fault]; n < kills {
+			out = append(out, fmt.Sprintf("%s: %d kills, not %d", fault, n, kills))
+		}
+	}
+	for _, fault := range []string{"F8", "F9 broker", "F13"} {
+		if err := canMount(); t.each[fault] == 0 && (err == nil || fault == "F13") {
+			out = append(out, fault+" did not happen")
+		}
+	}
+	return out
+}
+
+const kills = 20 // of each process, at least
 
 func plural(n int, what string) string {
 	if n == 1 {

@@ -26,7 +26,7 @@ var faultOf = map[string]string{"worker": "F1", "mailer": "F2", "portal": "F3"} 
 
 // batter kills a role again and again until the storm ends: at a named point,
 // or at any time; often again while it still recovers.
-func (h *house) batter(ctx context.Context, r *role, random *rand.Rand) {
+func (h *house) batter(ctx context.Context, r *role, brisk bool, random *rand.Rand) {
 	r.hold.Lock()
 	defer r.hold.Unlock()
 	if r.child.kill() {
@@ -37,6 +37,9 @@ func (h *house) batter(ctx context.Context, r *role, random *rand.Rand) {
 		if random.IntN(4) > 0 {
 			list := points[r.kind]
 			point, life = fmt.Sprintf("%s=%d", list[random.IntN(len(list))], 1+random.IntN(4)), 2500*time.Millisecond
+		}
+		if brisk {
+			life /= 3
 		}
 		h.launch(r, point)
 		select {
@@ -128,6 +131,7 @@ func (h *house) freeze(ctx context.Context, r *role, d time.Duration) {
 type storm struct {
 	name      string
 	roles     []string // battered
+	brisk     bool     // more often
 	frozen    []string // stopped for longer than the ack wait, one after the other
 	broker    bool
 	directory bool
@@ -144,17 +148,16 @@ func (h *house) rage(ctx context.Context, s storm, during func(context.Context))
 	ctx, cancel := context.WithTimeout(ctx, s.last)
 	defer cancel()
 	var wg sync.WaitGroup
-	own := func() *rand.Rand { return rand.New(rand.NewPCG(h.random.Uint64(), 4)) }
 	for _, name := range s.roles {
-		random := own()
-		wg.Go(func() { h.batter(ctx, h.roles[name], random) })
+		random := h.dice()
+		wg.Go(func() { h.batter(ctx, h.roles[name], s.brisk, random) })
 	}
 	if s.broker {
-		random := own()
+		random := h.dice()
 		wg.Go(func() { h.killBroker(ctx, random) })
 	}
 	if s.directory {
-		random := own()
+		random := h.dice()
 		wg.Go(func() { h.killDirectory(ctx, random) })
 	}
 	for i, name := range s.frozen {
@@ -178,6 +181,9 @@ func (h *house) round(n int, s storm) {
 		h.patience = s.patience
 		defer func() { h.patience = usual }()
 	}
+	for _, r := range h.roles {
+		r.wires, r.points = nil, ""
+	}
 	var during func(context.Context)
 	if s.prepare != nil {
 		var err error
@@ -195,8 +201,7 @@ func (h *house) round(n int, s storm) {
 	slots := make(chan struct{}, 24)
 	for range s.people {
 		p, random := h.cast.invent(n, h.random, noon), rand.New(rand.NewPCG(h.random.Uint64(), 5))
-		h.people = append(h.people, p)
-		h.secret(p.Number)
+		h.joins(p)
 		wg.Go(func() {
 			pause(ctx, time.Duration(random.Int64N(int64(s.last/2))))
 			if p.Fate == waiting || p.Fate == silent {
@@ -206,6 +211,7 @@ func (h *house) round(n int, s storm) {
 			h.live(ctx, p, random)
 		})
 	}
+	wg.Go(func() { h.watchOpening(ctx, noon) })
 	h.rage(ctx, s, during)
 	calm := time.Now()
 	took, ok := h.allReady(30 * time.Second)

@@ -1,0 +1,132 @@
+package table
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"usn.no/matricula/events"
+	"usn.no/matricula/policy"
+)
+
+// person is somebody invented, with a synthetic number of their own.
+type person struct {
+	No, Role, Number, Given, Family string
+}
+
+// invent makes n people, from the given one on: every second one is a student.
+func invent(from, n int) []person {
+	out := make([]person, n)
+	for i := range out {
+		k := from + i
+		p := person{Number: number(k), Given: "Prøve" + spelled(k%997), Family: "Nordfjell" + spelled(k), Role: "student", No: fmt.Sprint(3000000 + k)}
+		if k%2 == 0 {
+			p.Role, p.No = "employee", fmt.Sprint(1000000+k)
+		}
+		out[i] = p
+	}
+	return out
+}
+
+// number is the k-th synthetic identity number (month + 80): nobody has it.
+func number(k int) string {
+	base := fmt.Sprintf("%02d%02d%02d%03d", k%28+1, k/28%12+81, 70+k/336/500%30, k/336%500)
+	for check := range 100 {
+		s := fmt.Sprintf("%s%02d", base, check)
+		if policy.CheckNumber("fnr", s, policy.NumberOptions{Synthetic: true}) == nil {
+			return s
+		}
+	}
+	return number(k + 168000*7) // this one has no check digits
+}
+
+func spelled(n int) string {
+	return strings.Map(func(r rune) rune { return 'a' + r - '0' }, fmt.Sprint(n))
+}
+
+func (p person) email() string { return p.Role + "." + p.No + "@example.org" }
+
+// registered is the event that announces the person.
+func (p person) registered(at time.Time) events.Event {
+	name, ids := events.Name{Given: p.Given, Family: p.Family}, []events.Identifier{{Type: "fnr", Value: p.Number}}
+	m := events.Meta{ID: "t-" + p.No, Subject: p.No, Time: at, Source: events.SourceHR}
+	contact := events.Contact{Email: p.email()}
+	if p.Role == "employee" {
+		return events.Event{Meta: m, Data: events.EmployeeRegistered{Employee: events.Employee{
+			EmployeeNo: p.No, Name: name, BirthDate: "1984-03-02", Identifiers: ids, Language: "nb",
+			Employments: []events.Employment{{ID: "1", Start: "2026-01-01", Unit: "USN-HH", Campus: "Drammen"}}, Contact: contact,
+		}}}
+	}
+	m.Source = events.SourceAdmissions
+	return events.Event{Meta: m, Data: events.StudentRegistered{Student: events.Student{
+		StudentNo: p.No, Name: name, BirthDate: "1984-03-02", Identifiers: ids, Language: "nn",
+		Programmes: []events.Programme{{ID: "1", Code: "MSC-SE", Intake: "national", Start: "2027-08-16", Campus: "Kongsberg"}}, Contact: contact,
+	}}}
+}
+
+// publish hands events to the intake as their sources do, and waits until all
+// are stored.
+func (p *place) publish(evs []events.Event) {
+	p.t.Helper()
+	hr, adm := p.broker.JetStream("hr"), p.broker.JetStream("admissions")
+	for _, e := range evs {
+		js := hr
+		if e.Source == events.SourceAdmissions {
+			js = adm
+		}
+		if _, err := js.PublishMsgAsync(message(p.t, e), jetstream.WithRetryAttempts(3)); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	for _, js := range []jetstream.JetStream{hr, adm} {
+		select {
+		case <-js.PublishAsyncComplete():
+		case <-time.After(2 * time.Minute):
+			p.t.Fatal("the events were not stored within two minutes")
+		}
+	}
+}
+
+func message(t testing.TB, e events.Event) *nats.Msg {
+	t.Helper()
+	header, body, err := events.Encode(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &nats.Msg{Subject: e.Subject(), Header: header, Data: body}
+	m.Header["Nats-Msg-Id"] = []string{e.Source + "/" + e.ID}
+	return m
+}
+
+// facts counts the audit events of one kind.
+func (p *place) facts(what string) int {
+	return p.stored("AUDIT", "audit."+what+".>")
+}
+
+// stored counts the messages of a stream under a subject.
+func (p *place) stored(name, subject string) int {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	s, err := p.js.Stream(ctx, name)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if subject == "" {
+		return int(s.CachedInfo().State.Msgs)
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(subject))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return len(info.State.Subjects)
+}
+
+// entries counts the people in the directory.
+func (p *place) entries() int {
+	return strings.Count(p.slapd.LDAPSearch(p.t, p.slapd.Admin, "-E", "pr=1000/noprompt", "-b", "ou=people,"+p.slapd.Base, "(objectClass=matriculaAccount)", "uid"), "\ndn: uid=")
+}
