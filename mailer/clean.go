@@ -10,12 +10,15 @@ import (
 // maxName is how many code points of a name a letter shows.
 const maxName = 80
 
+// linkMakers are what mail programs take for a part of a link or an address.
+var linkMakers = strings.NewReplacer("://", " ", "/", " ", "\\", " ", "@", " ")
+
 // cleanName makes a name that a person may have typed about himself inert in
 // plain text and in markup that a mail program makes up by itself: besides
 // what clean does there is nothing left in it that would be shown as a link or
 // an address. Markup stays as it is and is escaped where it is written.
 func cleanName(s string) string {
-	s = strings.NewReplacer("://", " ", "/", " ", "\\", " ", "@", " ").Replace(s)
+	s = linkMakers.Replace(s)
 	var b strings.Builder
 	after := false
 	for _, r := range clean(s, maxName) {

@@ -104,7 +104,9 @@ func isReply(code int) bool { return code >= 200 && code < 600 }
 // stuffed is a message as it goes out: lines that begin with a dot have one
 // more, and a line with a single dot ends it.
 func stuffed(raw []byte) []byte {
-	raw = bytes.ReplaceAll(raw, []byte("\r\n."), []byte("\r\n.."))
+	if bytes.Contains(raw, []byte("\r\n.")) {
+		raw = bytes.ReplaceAll(raw, []byte("\r\n."), []byte("\r\n.."))
+	}
 	if bytes.HasPrefix(raw, []byte(".")) {
 		raw = append([]byte("."), raw...)
 	}

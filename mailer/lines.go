@@ -16,8 +16,10 @@ func item(s string) string { return "- " + fill(s, "  ") }
 
 func fill(s, indent string) string {
 	var b strings.Builder
-	width := 0
-	for i, w := range strings.Fields(s) {
+	b.Grow(len(s) + 8)
+	width, i := 0, -1
+	for w := range strings.FieldsSeq(s) {
+		i++
 		n := utf8.RuneCountInString(w)
 		switch {
 		case i == 0:

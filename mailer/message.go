@@ -76,6 +76,7 @@ func compose(from Sender, to string, r events.MailRequest, l Rendered, date time
 	msg.SetBodyString(mail.TypeTextPlain, l.Text)
 	msg.AddAlternativeString(mail.TypeTextHTML, l.HTML)
 	var b bytes.Buffer
+	b.Grow((len(l.HTML)+len(l.Text))*9/8 + 1024)
 	if _, err := msg.WriteTo(&b); err != nil {
 		return nil, events.Reject(fmt.Errorf("letter %s: write message: %w", r.Letter, err))
 	}

@@ -1,7 +1,6 @@
 package mailer
 
 import (
-	"bytes"
 	"strings"
 	text "text/template"
 	"unicode/utf8"
@@ -21,6 +20,7 @@ import (
 type stencil struct {
 	html []piece
 	text []paragraph
+	size [2]int // of the constant parts of both
 }
 
 // shape is what decides which parts a letter has.
@@ -111,7 +111,7 @@ func (t *Templates) stencil(s shape, p *page) (*stencil, error) {
 	if err != nil {
 		return nil, err
 	}
-	made := &stencil{html: piecesOf(h), text: paragraphsOf(x)}
+	made := &stencil{html: piecesOf(h), text: paragraphsOf(x), size: [2]int{len(h), len(x)}}
 	t.stencils.Store(s, made)
 	return made, nil
 }
@@ -198,6 +198,9 @@ func fillAs(begin rune, s string) string {
 // escapeHTML is what html/template does to a value that stands in text.
 var escapeHTML = strings.NewReplacer(`&`, "&amp;", `<`, "&lt;", `>`, "&gt;", `"`, "&#34;", `'`, "&#39;", `+`, "&#43;")
 
+// roomForValues is what the values of a letter usually need.
+const roomForValues = 512
+
 // fill writes the letter with the values of p.
 func (s *stencil) fill(p *page, ticket string) (html, plain string) {
 	value := func(mark rune) string {
@@ -217,8 +220,8 @@ func (s *stencil) fill(p *page, ticket string) (html, plain string) {
 		}
 		return ticket
 	}
-	var h, x, one bytes.Buffer
-	h.Grow(maxLetter / 2)
+	var h, x, one strings.Builder
+	h.Grow(s.size[0] + roomForValues)
 	for _, c := range s.html {
 		if c.value == 0 {
 			h.WriteString(c.text)
@@ -226,7 +229,7 @@ func (s *stencil) fill(p *page, ticket string) (html, plain string) {
 			_, _ = escapeHTML.WriteString(&h, value(c.value))
 		}
 	}
-	x.Grow(maxLetter / 8)
+	x.Grow(s.size[1] + roomForValues)
 	for _, par := range s.text {
 		into := &x
 		if par.begin != 0 {
