@@ -68,24 +68,14 @@ func makeKeys(cfg Config) ([]string, error) {
 	return append(said, keyLine(true, "keys.mailer_public_file", string(cfg.Keys.MailerPublicFile), "every worker needs it")), nil
 }
 
-// workerKey opens what portals seal to workers. It is made from the key that
-// every worker holds and nobody else.
-func workerKey(claims Secret) (events.SealKey, error) {
-	k, err := key("keys.claims_file", claims)
-	if err != nil {
-		return events.SealKey{}, err
-	}
-	return events.DeriveSealKey(k, "letter requests")
-}
-
 // makeWorkerPublic writes the half that portals need, unless it stands there.
 func makeWorkerPublic(cfg Config) (line string, err error) {
 	const name, why = "keys.worker_public_file", "every portal needs it"
-	k, err := workerKey(cfg.Keys.ClaimsFile)
+	ks, err := workerKeys(cfg.Keys.ClaimsFile)
 	if err != nil {
 		return "", err
 	}
-	path, text := string(cfg.Keys.WorkerPublicFile), k.Public().Text()
+	path, text := string(cfg.Keys.WorkerPublicFile), ks[0].Public().Text()
 	if path == "" {
 		return "", errors.New("no file is named")
 	}

@@ -74,21 +74,14 @@ func (s *system) newWorker(ctx context.Context, m *worker.Metrics) (*workerRole,
 	if life.Seal, err = s.sealer(); err != nil {
 		return nil, err
 	}
-	requests, err := workerKey(s.cfg.Keys.ClaimsFile)
+	requests, err := workerKeys(s.cfg.Keys.ClaimsFile)
 	if err != nil {
 		return nil, err
 	}
-	life.OpenRequest = func(request, sealed string) ([]byte, error) {
-		return events.Open(requests, events.LetterRequestInfo(request), sealed)
-	}
+	life.OpenRequest = requestOpener(requests)
 	r.life = life
 	r.intake = r.work("intake")
 	return r, nil
-}
-
-func (s *system) identity() (account.Identity, error) {
-	k, err := key("keys.claims_file", s.cfg.Keys.ClaimsFile)
-	return account.Identity{Key: k, Version: 1}, err
 }
 
 // sealer seals an SO-number to the mailer, bound to the letter it is for.
