@@ -57,13 +57,14 @@ func rowOf(life *account.Lifecycle, a account.Account) accountRow {
 }
 
 func accountListCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, owing bool
 	var state string
 	c := &cobra.Command{
-		Use:     "list",
-		Short:   "List accounts",
-		Example: "  matricula account list --state pending\n  matricula account list --json | jq -r .username",
-		Args:    cobra.NoArgs,
+		Use:   "list",
+		Short: "List accounts",
+		Example: "  matricula account list --state pending\n  matricula account list --json | jq -r .username\n" +
+			"  matricula account list --rules-not-accepted",
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, p, err := openPeople(c)
 			if err != nil {
@@ -71,8 +72,17 @@ func accountListCommand() *cobra.Command {
 			}
 			defer s.close()
 			life := s.lifecycle()
+			owes := func(account.Account) bool { return true }
+			if owing {
+				if owes, err = s.owesRules(); err != nil {
+					return err
+				}
+			}
 			var rows [][]any
 			err = p.Each(c.Context(), account.Query{State: account.State(state)}, func(a account.Account) bool {
+				if !owes(a) {
+					return true
+				}
 				r := rowOf(life, a)
 				if asJSON {
 					return printJSON(c.OutOrStdout(), r) == nil
@@ -87,6 +97,7 @@ func accountListCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	c.Flags().BoolVar(&owing, "rules-not-accepted", false, "only those who have still to accept the IT rules in force; the portal asks them at the next sign-in")
 	c.Flags().StringVar(&state, "state", "", "only accounts in this `state`: pending, active, suspended, closed")
 	_ = c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"pending", "active", "suspended", "closed"}, cobra.ShellCompDirectiveNoFileComp))
 	return c

@@ -125,17 +125,11 @@ func (s *system) pages(life *account.Lifecycle, pub *stream.Publisher) (http.Han
 	if err != nil {
 		return nil, err
 	}
-	in := s.cfg.Institution
 	site := &portal.Portal{
 		Clicks: life, Letters: life, People: life, Changes: life, Sessions: &stream.Sessions{Publisher: pub},
 		Times: portal.Times{Idle: s.cfg.Portal.SessionIdle.Duration, Absolute: s.cfg.Portal.SessionMax.Duration}, Pace: pace,
 		BaseURL: s.cfg.Portal.BaseURL, Secrets: [][]byte{secret},
-		Institution: portal.Institution{
-			Name: in.Name, SupportEmail: in.SupportEmail, SupportURL: in.SupportURL,
-			RulesDir: string(in.RulesDir), PrivacyDir: string(in.PrivacyDir),
-			AccessibilityURL: in.AccessibilityURL, ThemeDir: string(in.ThemeDir),
-		},
-		Password: portal.PasswordRules(s.cfg.Password), Log: s.log, Now: s.clock.Now,
+		Institution: s.institution(), Password: portal.PasswordRules(s.cfg.Password), Log: s.log, Now: s.clock.Now,
 	}
 	for _, p := range s.cfg.Portal.TrustedProxies {
 		prefix, err := netip.ParsePrefix(p)
