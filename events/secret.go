@@ -112,12 +112,13 @@ const (
 	PINRequested = "requested" // it waits for the access system
 	PINDelivered = "delivered" // the access system has it
 	PINConfirmed = "confirmed" // it opens doors
+	PINFailed    = "failed"    // the access system cannot read it
 )
 
 // PINMark is what is known of the newest PIN of an account at a campus. It
 // holds neither the code nor who the person is.
 type PINMark struct {
 	Sequence uint64    `json:"sequence"` // of the event that it is about
-	State    string    `json:"state"`    // requested | delivered | confirmed
+	State    string    `json:"state"`    // requested | delivered | confirmed | failed
 	At       time.Time `json:"at"`       // when it came so far
 }

@@ -17,6 +17,7 @@ type Config struct {
 	Institution InstitutionConfig `toml:"institution" envPrefix:"INSTITUTION_"`
 	Keys        KeysConfig        `toml:"keys" envPrefix:"KEYS_"`
 	Password    PasswordConfig    `toml:"password" envPrefix:"PASSWORD_"`
+	PIN         PINConfig         `toml:"pin" envPrefix:"PIN_"`
 	Breach      BreachConfig      `toml:"breach" envPrefix:"BREACH_"`
 	Letters     LettersConfig     `toml:"letters" envPrefix:"LETTERS_"`
 	Worker      WorkerConfig      `toml:"worker" envPrefix:"WORKER_"`
@@ -46,13 +47,14 @@ type NATSConfig struct {
 	Worker   Login `toml:"worker" envPrefix:"WORKER_"`
 	Mailer   Login `toml:"mailer" envPrefix:"MAILER_"`
 	Portal   Login `toml:"portal" envPrefix:"PORTAL_"`
+	Access   Login `toml:"access" envPrefix:"ACCESS_"`
 	Operator Login `toml:"operator" envPrefix:"OPERATOR_"`
 }
 
 // For is the login of a role: its own where it has one, else the common one.
 // Where neither says where its answers go, that is _INBOX_<role>.
 func (n NATSConfig) For(role string) Login {
-	own := map[string]Login{roleWorker: n.Worker, roleMailer: n.Mailer, rolePortal: n.Portal, roleOperator: n.Operator}[role]
+	own := map[string]Login{roleWorker: n.Worker, roleMailer: n.Mailer, rolePortal: n.Portal, roleAccess: n.Access, roleOperator: n.Operator}[role]
 	if own == (Login{}) {
 		own = n.Login
 	}
@@ -68,6 +70,7 @@ type StreamsConfig struct {
 	Intake   Span `toml:"intake" env:"INTAKE"`
 	Audit    Span `toml:"audit" env:"AUDIT"`
 	Dead     Span `toml:"dead" env:"DEAD"`
+	Secret   Span `toml:"secret" env:"SECRET"`
 }
 
 // Bind is a service account of the directory.

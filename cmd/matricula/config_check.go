@@ -28,9 +28,11 @@ func (c *Config) check(e *ConfigError) {
 	e.atLeast("streams.intake", c.Streams.Intake, day)
 	e.atLeast("streams.audit", c.Streams.Audit, day)
 	e.atLeast("streams.dead", c.Streams.Dead, day)
+	e.atLeast("streams.secret", c.Streams.Secret, day)
 	c.checkServers(e)
 	c.checkPortal(e)
 	c.checkRules(e)
+	c.PIN.check(e)
 	e.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	e.oneOf("log.format", c.Log.Format, "json", "text")
 	e.listen("metrics.listen", c.Metrics.Listen)
@@ -41,7 +43,7 @@ func (c *Config) checkServers(e *ConfigError) {
 	for one := range strings.SplitSeq(c.NATS.URL, ",") {
 		e.url("nats.url", strings.TrimSpace(one), "nats", "tls", "ws", "wss")
 	}
-	for _, role := range []string{roleWorker, roleMailer, rolePortal, roleOperator} {
+	for _, role := range []string{roleWorker, roleMailer, rolePortal, roleAccess, roleOperator} {
 		l := c.NATS.For(role)
 		ways := 0
 		for _, way := range []string{l.User, l.NKeyFile.Path, l.CredsFile.Path} {

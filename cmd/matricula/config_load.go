@@ -20,6 +20,7 @@ const (
 	roleWorker   = "worker"
 	roleMailer   = "mailer"
 	rolePortal   = "portal"
+	roleAccess   = "access"
 	roleOperator = "operator"
 )
 
@@ -30,7 +31,7 @@ var notSettings = []string{envPrefix + "CONFIG", envPrefix + "FAILPOINTS"} //nol
 func DefaultConfig() Config {
 	c := Config{
 		DataDir:     "/var/lib/matricula",
-		Streams:     StreamsConfig{Replicas: 1, Intake: asSpan("90d"), Audit: asSpan("400d"), Dead: asSpan("90d")},
+		Streams:     StreamsConfig{Replicas: 1, Intake: asSpan("90d"), Audit: asSpan("400d"), Dead: asSpan("90d"), Secret: asSpan("30d")},
 		LDAP:        LDAPConfig{Flavour: "openldap"},
 		SMTP:        SMTPConfig{Port: 587, TLS: "starttls", Connections: 4},
 		Portal:      PortalConfig{Listen: "127.0.0.1:8080", SecretFile: Secret{Path: "portal.key"}, SessionIdle: asSpan("30m"), SessionMax: asSpan("8h")},
@@ -43,6 +44,7 @@ func DefaultConfig() Config {
 			WorkerPublicFile:  "worker.pub",
 		},
 		Password: defaultPassword(),
+		PIN:      PINConfig{Length: 4},
 		Breach:   BreachConfig{OnFailure: "open"},
 		Letters: LettersConfig{
 			SONumber: "full", InviteBefore: asSpan("14d"), InvitationValid: asSpan("30d"), AfterStart: asSpan("14d"),

@@ -138,12 +138,19 @@ func (w watchedMarks) Mark(ctx context.Context, letter string, m events.LetterMa
 	return around("letters.mark", func() error { return w.marks.Mark(ctx, letter, m) })
 }
 
+type watchedPINs struct{ account.PINs }
+
+func (w watchedPINs) Offer(ctx context.Context, e events.Event) error {
+	return around("pins.offer", func() error { return w.PINs.Offer(ctx, e) })
+}
+
 func watchDirectory(d account.Directory) account.Directory { return watchedDirectory{d} }
 func watchPasswords(p account.Passwords) account.Passwords { return watchedPasswords{p} }
 func watchClaims(c account.Claims) account.Claims          { return watchedClaims{c} }
 func watchPublisher(p account.Publisher) account.Publisher { return watchedPublisher{p} }
 func watchWaiting(w account.Waiting) account.Waiting       { return watchedWaiting{w} }
 func watchMarks(m marks) marks                             { return watchedMarks{m} }
+func watchPINs(p account.PINs) account.PINs                { return watchedPINs{p} }
 
 // portalWindows takes the portal's window check out at the failpoint "window":
 // who watches the portal must then see that it lets people in too early.

@@ -17,6 +17,7 @@ func watchClaims(c account.Claims) account.Claims          { return c }
 func watchPublisher(p account.Publisher) account.Publisher { return p }
 func watchWaiting(w account.Waiting) account.Waiting       { return w }
 func watchMarks(m marks) marks                             { return m }
+func watchPINs(p account.PINs) account.PINs                { return p }
 func portalWindows(ws policy.Windows) policy.Windows       { return ws }
 
 func machineTime() time.Time { return time.Now() }

@@ -117,7 +117,7 @@ func rootCommand() *cobra.Command {
 		c.GroupID = "run"
 		root.AddCommand(c)
 	}
-	for _, c := range []*cobra.Command{accountCommand(), windowsCommand(), mailCommand(), breachCommand(), deadCommand(), auditCommand(), configCommand(), versionCommand()} {
+	for _, c := range []*cobra.Command{accountCommand(), windowsCommand(), mailCommand(), breachCommand(), pinCommand(), deadCommand(), auditCommand(), configCommand(), versionCommand()} {
 		c.GroupID = "look"
 		root.AddCommand(c)
 	}

@@ -85,7 +85,8 @@ func (s *system) close() {
 func (s *system) settings() stream.Settings {
 	set := stream.DefaultSettings()
 	set.Replicas, set.Lanes, set.MailLanes = s.cfg.Streams.Replicas, s.cfg.Worker.Lanes, s.cfg.SMTP.Connections
-	set.IntakeAge, set.AuditAge, set.DeadAge = s.cfg.Streams.Intake.Duration, s.cfg.Streams.Audit.Duration, s.cfg.Streams.Dead.Duration
+	set.IntakeAge, set.AuditAge = s.cfg.Streams.Intake.Duration, s.cfg.Streams.Audit.Duration
+	set.DeadAge, set.SecretAge = s.cfg.Streams.Dead.Duration, s.cfg.Streams.Secret.Duration
 	set.Clock = stream.Clock{ToBroker: s.clock.ToBroker}
 	return set
 }
@@ -239,9 +240,12 @@ func (s *system) lifecycle() *account.Lifecycle {
 	}
 }
 
-// openAdmin is an operator's command: settings, a connection as admin. It
-// reaches the embedded broker of a running demo or serve through data_dir.
-func openAdmin(c *cobra.Command) (*system, error) {
+// openAdmin is an operator's command: settings, a connection as admin.
+func openAdmin(c *cobra.Command) (*system, error) { return openAs(c, roleOperator) }
+
+// openAs is a command with a role's connection. It reaches the embedded broker
+// of a running demo or serve through data_dir.
+func openAs(c *cobra.Command, role string) (*system, error) {
 	cfg, err := loadConfig(c)
 	if err != nil {
 		return nil, err
@@ -255,7 +259,7 @@ func openAdmin(c *cobra.Command) (*system, error) {
 			return nil, fmt.Errorf("data_dir %s: %w: start matricula serve or matricula demo first", cfg.DataDir, err)
 		}
 	}
-	if s.js, err = s.connect(roleOperator); err != nil {
+	if s.js, err = s.connect(role); err != nil {
 		s.close()
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func (s *system) newWorker(ctx context.Context, m *worker.Metrics) (*workerRole,
 	if err != nil {
 		return nil, err
 	}
-	if err := s.refuseDrift(ctx, js, stream.Intake, stream.Wait, stream.Mail, stream.Audit, stream.Dead); err != nil {
+	if err := s.refuseDrift(ctx, js, stream.Intake, stream.Wait, stream.Mail, stream.Audit, stream.Dead, stream.Secret, "KV_"+stream.BucketPINs); err != nil {
 		return nil, err
 	}
 	p, err := s.people(ctx, roleWorker, js)
@@ -68,6 +68,7 @@ func (s *system) newWorker(ctx context.Context, m *worker.Metrics) (*workerRole,
 	life.Directory, life.Claims = watchDirectory(p), watchClaims(stream.NewClaims(pub))
 	life.Publisher, life.Waiting = watchPublisher(pub), watchWaiting(r.waiting)
 	life.Sent = &stream.Letters{Publisher: pub}
+	life.PINs = watchPINs(&stream.PINs{Publisher: pub})
 	if life.Identity, err = s.identity(); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"usn.no/matricula/events"
+)
+
+// PINConfig is the door code: whose key it is sealed to, or where else people
+// set it.
+type PINConfig struct {
+	PublicKeyFile  File   `toml:"public_key_file" env:"PUBLIC_KEY_FILE" beside:"secrets"`
+	Length         int    `toml:"length" env:"LENGTH"`
+	Elsewhere      string `toml:"elsewhere" env:"ELSEWHERE"`
+	ElsewhereNB    string `toml:"elsewhere_nb" env:"ELSEWHERE_NB"`
+	ElsewhereNN    string `toml:"elsewhere_nn" env:"ELSEWHERE_NN"`
+	ElsewhereURL   string `toml:"elsewhere_url" env:"ELSEWHERE_URL"`
+	PrivateKeyFile Secret `toml:"private_key_file" env:"PRIVATE_KEY_FILE"`
+	PrivateOldFile Secret `toml:"private_old_file" env:"PRIVATE_OLD_FILE"`
+}
+
+// A PIN has as many digits as the pad at a door takes.
+const (
+	shortestPIN = 4
+	longestPIN  = 8
+)
+
+func (c PINConfig) check(e *ConfigError) {
+	e.between("pin.length", c.Length, shortestPIN, longestPIN)
+	e.url("pin.elsewhere_url", c.ElsewhereURL, "https")
+}
+
+// public is the access system's public key; ok is false where PINs are set
+// elsewhere.
+func (c PINConfig) public() (key events.SealPublicKey, ok bool, err error) {
+	if c.PublicKeyFile == "" {
+		return events.SealPublicKey{}, false, nil
+	}
+	text, err := os.ReadFile(string(c.PublicKeyFile))
+	if err == nil {
+		key, err = events.ParseSealPublicKey(string(text))
+	}
+	if err != nil {
+		return key, false, fmt.Errorf("pin.public_key_file: %w", err)
+	}
+	return key, true, nil
+}
+
+// private are the keys that open PINs, the one in force first.
+func (c PINConfig) private() ([]events.SealKey, error) {
+	if c.PrivateKeyFile.Path == "" {
+		return nil, usage("pin.private_key_file is empty: name the access system's key, or make one with matricula pin key")
+	}
+	var keys []events.SealKey
+	for _, k := range []struct {
+		name string
+		file Secret
+	}{{"pin.private_key_file", c.PrivateKeyFile}, {"pin.private_old_file", c.PrivateOldFile}} {
+		if k.file.Path == "" {
+			continue
+		}
+		text, err := k.file.Text()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", k.name, err)
+		}
+		key, err := events.ParseSealKey(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", k.name, err)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// elsewhere is where people set their PIN, by language.
+func (c PINConfig) elsewhere() map[string]string {
+	all := map[string]string{"en": c.Elsewhere, "nb": c.ElsewhereNB, "nn": c.ElsewhereNN}
+	for lang, text := range all {
+		if text == "" {
+			all[lang] = c.Elsewhere
+		}
+	}
+	return all
+}
