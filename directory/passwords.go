@@ -70,8 +70,8 @@ func (d *Directory) Verify(ctx context.Context, username, password string) error
 	}
 	// A directory with other access rules than ours may let more people bind.
 	a, err := d.Find(ctx, account.Key{Kind: account.ByUsername, Value: username})
-	if err == nil && a.State != account.Active {
-		err = account.ErrWrongPassword
+	if err == nil && a.State != account.Active || errors.Is(err, account.ErrNotFound) {
+		err = account.ErrWrongPassword // not found: LDAP folds spellings of a name that are not the name
 	}
 	return err
 }
