@@ -367,7 +367,9 @@ func TestNoLinkIsDecidedAboutByAClockThatCannotBeReliedOn(t *testing.T) {
 	_, activated := p.Activate(t.Context(), account.Choice{
 		Proof: proof.Token, Password: "Tolv trøtte bjørner 2", Rules: account.Acceptance{Version: "1", Hash: "ab", Language: "nb"},
 	})
-	for what, err := range map[string]error{"look": looked, "prove": proved, "activate": activated} {
+	again := p.Again(t.Context(), ticket)
+	asked := p.RequestLetter(t.Context(), account.LetterRequest{Number: number, Family: "Nordmann", From: "192.0.2.1"})
+	for what, err := range map[string]error{"look": looked, "prove": proved, "activate": activated, "again": again, "ask": asked} {
 		if !errors.Is(err, account.ErrUnavailable) {
 			t.Errorf("%s answers %v", what, err)
 		}

@@ -3,9 +3,14 @@ package account
 import (
 	"context"
 	"strings"
+	"time"
 
 	"usn.no/matricula/events"
 )
+
+// clocksApart is how far the clocks of IT and of a portal may differ: word of
+// the very moment takes the password away, for it may be about this one.
+const clocksApart = 2 * time.Second
 
 // PasswordCompromised takes the password away at IT's word: bind stops,
 // invitations and sessions die, and a reset letter goes to the private
@@ -16,7 +21,7 @@ func (l *Lifecycle) PasswordCompromised(ctx context.Context, m events.Meta, e ev
 		if now.seen(m, FacetState) != "new" || now.State == Closed {
 			return false, nil
 		}
-		if now.State == Pending || now.PasswordSince.After(m.Time) || now.Why.Reason == WhyCompromised {
+		if now.State == Pending || now.PasswordSince.After(m.Time.Add(clocksApart)) || now.Why.Reason == WhyCompromised {
 			now.setMark(m, FacetState, false) // also when it comes again, and there is another password
 			return true, nil
 		}

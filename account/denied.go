@@ -67,10 +67,14 @@ func (l *Lifecycle) Again(ctx context.Context, ticket string) error {
 	if err != nil {
 		return err
 	}
-	hour := l.Now().UTC().Truncate(time.Hour)
+	at := l.Now()
+	if err := l.clock(ctx); err != nil {
+		return err
+	}
+	hour := at.UTC().Truncate(time.Hour)
 	return l.Publisher.Publish(ctx, events.Event{
 		Meta: events.Meta{
-			ID: letterID("again", id, hour.Format(time.RFC3339)), Source: events.SourcePortal, Subject: a.ID, Time: l.Now(),
+			ID: letterID("again", id, hour.Format(time.RFC3339)), Source: events.SourcePortal, Subject: a.ID, Time: at,
 		},
 		Data: events.InvitationRequested{Account: a.ID, Purpose: purpose, Frozen: wrong >= wrongNumbers && held.Purpose == purpose},
 	})

@@ -34,6 +34,9 @@ type typed struct {
 // Errors: *TooManyError, ErrUnavailable.
 func (l *Lifecycle) RequestLetter(ctx context.Context, r LetterRequest) error {
 	now := l.Now()
+	if err := l.clock(ctx); err != nil {
+		return err
+	}
 	hour := now.UTC().Truncate(time.Hour)
 	n, err := l.Attempts.Add(ctx, l.limit("letters", hour, r.From))
 	if err != nil {

@@ -20,7 +20,7 @@ const maxSkew = time.Second
 // rules of the click and of IT's word.
 func (s *sim) decided(was, now version) {
 	if e, ok := s.town.event(now.cause); ok {
-		if _, word := e.Data.(events.PasswordCompromised); word && was.PasswordSince.After(e.Time) && now.State != was.State {
+		if _, word := e.Data.(events.PasswordCompromised); word && was.PasswordSince.After(e.Time.Add(2*maxSkew)) && now.State != was.State {
 			s.violation("I10", "word of %s took away the password %s has since %s", e.Time, now.Username, was.PasswordSince)
 		}
 	}

@@ -163,3 +163,16 @@ func TestLateEventIsAuditedAfterACrash(t *testing.T) {
 		t.Errorf("the number that came late is told %d times, %d facts are left", told, len(s.dir.entries[1].Unsent))
 	}
 }
+
+func TestWordOfTheSameMomentTakesThePassword(t *testing.T) {
+	t.Parallel()
+	s, w := quiet(t)
+	m, e := s.word("it-1", "256700")
+	m.Time = s.dir.entries[0].PasswordSince.Add(-800 * time.Millisecond) // the portal's clock is ahead
+	if err := w.PasswordCompromised(t.Context(), m, e); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.dir.entries[0]; got.State != account.Suspended {
+		t.Errorf("word of 0.8 s before a password, by two clocks, left it %s", got.State)
+	}
+}
