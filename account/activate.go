@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -182,6 +181,9 @@ func (l *Lifecycle) Activate(ctx context.Context, c Choice) (Receipt, error) {
 		if err := l.clock(ctx); err != nil { // once more: the times in it were taken before
 			return Receipt{}, err
 		}
+		if err := l.settle(ctx, &now, cause{}); err != nil {
+			return Receipt{}, err
+		}
 		err = l.Passwords.SetPassword(ctx, was, now, c.Password)
 		if errors.Is(err, ErrStale) {
 			continue // somebody was faster: the next look says what that means
@@ -227,16 +229,14 @@ func (l *Lifecycle) activated(was Account, inv Invitation, rules Acceptance, ski
 	}
 	now.activate(at)
 	now.Invitations = nil
-	now.PasswordSince, now.SessionsFrom = at, l.after(was.SessionsFrom)
+	now.PasswordSince, now.SessionsFrom, now.PasswordLost = at, l.after(was.SessionsFrom), ""
 	now.Rules = rules
-	now.Affiliations = l.affiliations(was, at)
 	details := map[string]string{"purpose": inv.Purpose}
 	if skipped {
 		details["breach_check"] = "skipped"
 	}
-	name := strings.TrimPrefix(strings.ReplaceAll(what, ".", "-"), "account-")
 	now.Unsent = append(now.Unsent,
-		Fact{What: what, ID: was.ID + "-" + name + "-" + inv.ID, At: at, Invitation: inv.ID, Details: details},
+		Fact{What: what, ID: was.ID + "-" + factName(what) + "-" + inv.ID, At: at, Invitation: inv.ID, Details: details},
 		Fact{What: events.AuditRules, ID: was.ID + "-rules-" + inv.ID, At: at, Invitation: inv.ID, Details: rules.details()})
 	if was.State == Suspended {
 		now.Unsent = append(now.Unsent, Fact{
@@ -255,21 +255,9 @@ func (a *Account) activate(at time.Time) {
 	a.State = Active
 }
 
-// affiliations are published on activation, each role's at its own opening.
-func (l *Lifecycle) affiliations(a Account, at time.Time) []string {
-	var out []string
-	for _, kind := range []string{Employee, Student} {
-		for _, r := range a.Roles {
-			o := l.Windows.Opening(policy.Admission{Population: r.Kind, Intake: r.Intake, Start: r.Start, Recorded: r.Since})
-			if r.Kind == kind && o.Open(at) && !slices.Contains(out, kind) {
-				out = append(out, kind)
-			}
-		}
-	}
-	if len(out) > 0 {
-		out = append(out, "member")
-	}
-	return out
+// factName is what a fact's ID says of it: "activated", "password-changed".
+func factName(what string) string {
+	return strings.TrimPrefix(strings.ReplaceAll(what, ".", "-"), "account-")
 }
 
 // hurry tells a worker that there are facts. Without it they are found a

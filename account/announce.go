@@ -26,6 +26,13 @@ type announcement struct {
 	usernames  func(func(string) bool)
 }
 
+func (a announcement) told() Told {
+	return Told{
+		Source: a.Source, Subject: a.Subject, Recency: recency(a.Meta), Name: a.name, BirthDate: a.birthDate, Address: a.address,
+		Mobile: a.mobile, Language: a.language, Protection: a.protection, Reserved: a.reserved,
+	}
+}
+
 // EmployeeRegistered makes or updates the account of a person HR announces.
 func (l *Lifecycle) EmployeeRegistered(ctx context.Context, m events.Meta, e events.EmployeeRegistered) error {
 	return l.employee(ctx, m, e.Employee)
@@ -174,7 +181,7 @@ func hidden(protection string) bool {
 }
 
 func (l *Lifecycle) findClaimed(ctx context.Context, c Claim) (Account, bool, error) {
-	acc, err := l.Directory.Find(ctx, Key{ByID, c.Account})
+	acc, err := l.heir(ctx, Key{ByID, c.Account})
 	if errors.Is(err, ErrNotFound) {
 		return Account{}, false, nil
 	}
@@ -188,7 +195,11 @@ func (l *Lifecycle) create(ctx context.Context, a announcement, c Claim) (Accoun
 		ID: c.Account, Username: c.Username, Origin: originOf(a.Meta), State: Pending,
 		Why: Why{Reason: WhyRegistered, Since: a.Time, By: actorOf(a.Source).Kind}, Revision: 0,
 	}
-	l.apply(&acc, a)
+	l.register(&acc, a)
+	acc.marked(a.Meta, true)
+	if err := l.settle(ctx, &acc, cause{Meta: a.Meta}); err != nil {
+		return Account{}, err
+	}
 	l.inviteIfDue(&acc)
 	if err := l.Directory.Create(ctx, acc); err != nil {
 		return Account{}, fmt.Errorf("account %s: %w", acc.ID, err)

@@ -2,117 +2,54 @@ package account
 
 import (
 	"context"
+	"reflect"
 	"slices"
-	"strings"
+	"time"
 
 	"usn.no/matricula/events"
 	"usn.no/matricula/policy"
 )
 
-// apply writes an announcement's facts into acc and says whether anything but
-// marks changed. Full state older than a facet's mark changes nothing in that
-// facet; numbers are only ever added.
-func (l *Lifecycle) apply(acc *Account, a announcement) bool {
-	changed := addNumbers(acc, a.numbers)
-	changed = addHandles(acc, l.handles(a)) || changed
-	if acc.seen(a.Meta, FacetProfile) == "new" {
-		changed = applyProfile(acc, a) || changed
-	}
-	if acc.seen(a.Meta, FacetRoles) == "new" {
-		changed = applyRoles(acc, a) || changed
-	} else {
-		recordedFirst(acc.Roles, a.roles)
-	}
+// register joins an announcement's facts into acc's registers: of two full
+// states the newer stands; numbers are only ever added.
+func (l *Lifecycle) register(acc *Account, a announcement) {
+	addNumbers(acc, a.numbers)
+	addHandles(acc, l.handles(a))
+	acc.tell(a.told())
+	listRoles(acc, a)
+	acc.profile()
+}
+
+// marked moves the marks of an announcement that is newer than they are.
+func (a *Account) marked(m events.Meta, changed bool) {
 	for _, facet := range []string{FacetProfile, FacetRoles} {
-		if acc.seen(a.Meta, facet) == "new" {
-			acc.setMark(a.Meta, facet, changed)
-		}
-	}
-	return changed
-}
-
-// applyProfile takes name, contact, language and protection. A source that
-// says nothing about a field does not erase what another source said.
-func applyProfile(acc *Account, a announcement) bool {
-	before := *acc
-	if !newestProfile(acc, a) {
-		return false
-	}
-	acc.Name = a.name
-	if a.birthDate != "" {
-		acc.BirthDate = a.birthDate
-	}
-	if gone, _, bounced := acc.Bounced(); a.address != "" && !(bounced && strings.EqualFold(gone, a.address)) {
-		acc.Address = a.address
-		if bounced {
-			before.Address = gone
-			acc.forgetBounce()
-		}
-	}
-	if a.mobile != "" {
-		acc.Mobile = a.mobile
-	}
-	if a.language != "" {
-		acc.Language = a.language
-	}
-	if a.protection != "" {
-		acc.Protection = a.protection
-	}
-	acc.Reserved = a.reserved
-	if acc.Address != before.Address && before.Address != "" {
-		// The old links went to an address that is no longer the person's. A new
-		// one for a new password is asked for, and comes to the new address.
-		acc.replace()
-	}
-	return acc.Name != before.Name || acc.BirthDate != before.BirthDate || acc.Address != before.Address ||
-		acc.Mobile != before.Mobile || acc.Language != before.Language || acc.Protection != before.Protection ||
-		acc.Reserved != before.Reserved
-}
-
-// newestProfile decides between sources: the later recorded profile stands,
-// whichever order the events come in; at one instant HR's does.
-func newestProfile(acc *Account, a announcement) bool {
-	for _, m := range acc.Marks {
-		if m.Facet != FacetProfile || m.Source == a.Source && m.Subject == a.Subject {
-			continue
-		}
-		if m.Time.After(a.Time) || m.Time.Equal(a.Time) && m.Source > a.Source {
-			return false
-		}
-	}
-	return true
-}
-
-// recordedFirst takes from older state only when a role was recorded first: it
-// may arrive after the newer state.
-func recordedFirst(roles, older []Role) {
-	for i := range roles {
-		for _, o := range older {
-			r := &roles[i]
-			if o.Kind == r.Kind && o.Key == r.Key && o.ID == r.ID && o.Since.Before(r.Since) {
-				r.Since = o.Since
-			}
+		if a.seen(m, facet) == "new" {
+			a.setMark(m, facet, changed)
 		}
 	}
 }
 
-// applyRoles replaces the roles of this source's subject. What was recorded
-// first stays known: the next 1 August counts from there.
-func applyRoles(acc *Account, a announcement) bool {
-	old := slices.Clone(acc.Roles)
-	roles := slices.DeleteFunc(slices.Clone(acc.Roles), func(r Role) bool { return r.Kind == a.kind && r.Key == a.Subject })
-	for _, r := range a.roles {
-		for _, o := range old {
-			if o.Kind == r.Kind && o.Key == r.Key && o.ID == r.ID && o.Since.Before(r.Since) {
-				r.Since = o.Since
-			}
+// differs says whether anything that is worth telling of has become different;
+// a change of state is told for itself.
+func differs(was, now Account) bool {
+	roles := func(a Account) []Standing {
+		out := a.Standing()
+		for i := range out {
+			out[i].Since, out[i].Listed = time.Time{}, Recency{} // recorded earlier: noted, not told
 		}
-		roles = append(roles, r)
+		return out
 	}
-	acc.Roles = roles
-	sortRoles(acc.Roles)
-	sortRoles(old)
-	return !slices.Equal(old, acc.Roles)
+	return was.Name != now.Name || was.BirthDate != now.BirthDate || was.Address != now.Address || was.Mobile != now.Mobile ||
+		was.Language != now.Language || was.Protection != now.Protection || was.Reserved != now.Reserved ||
+		was.State == now.State && !slices.Equal(was.Affiliations, now.Affiliations) ||
+		len(was.Numbers) != len(now.Numbers) || was.inForce() != now.inForce() || !slices.Equal(was.Handles, now.Handles) ||
+		!slices.Equal(roles(was), roles(now))
+}
+
+// inForce is the number in force, or "".
+func (a Account) inForce() string {
+	n, _ := a.current()
+	return n.Type + n.Value
 }
 
 func sortRoles(rs []Role) {
@@ -177,17 +114,25 @@ func (l *Lifecycle) applyFullState(ctx context.Context, a announcement, acc Acco
 	var s step
 	after, err := l.update(ctx, Key{ByID, acc.ID}, func(now *Account) (bool, error) {
 		s = step{}
-		if now.State == Closed {
-			return false, nil // a tombstone: a late event does not raise it
+		if !now.Erased.IsZero() {
+			return false, nil
 		}
 		before := now.Clone()
 		newer := now.seen(a.Meta, FacetProfile) == "new" || now.seen(a.Meta, FacetRoles) == "new"
 		s.again = !newer
-		s.changed = l.apply(now, a)
+		l.register(now, a)
+		now.marked(a.Meta, false)
+		if err := l.settle(ctx, now, cause{Meta: a.Meta}); err != nil {
+			return false, err
+		}
+		s.changed = differs(before, *now)
+		if newer {
+			now.remark(a.Meta, s.changed)
+		}
 		s.carried = s.changed && !newer && now.carry(a.Meta)
 		s.renumbered = len(before.Numbers) != len(now.Numbers)
 		s.readdressed = before.Address != now.Address
-		return s.changed || newer || !slices.Equal(before.Numbers, now.Numbers) || !slices.Equal(before.Roles, now.Roles), nil
+		return !reflect.DeepEqual(before, *now), nil
 	})
 	if err != nil {
 		return err

@@ -21,12 +21,12 @@ func (l *Lifecycle) PasswordCompromised(ctx context.Context, m events.Meta, e ev
 		if now.seen(m, FacetState) != "new" || now.State == Closed {
 			return false, nil
 		}
-		if now.State == Pending || now.PasswordSince.After(m.Time.Add(clocksApart)) || now.Why.Reason == WhyCompromised {
+		if now.base() != "" || now.PasswordSince.After(m.Time.Add(clocksApart)) {
 			now.setMark(m, FacetState, false) // also when it comes again, and there is another password
 			return true, nil
 		}
 		l.compromise(now, m)
-		return true, nil
+		return true, l.settle(ctx, now, cause{Meta: m})
 	})
 	if err != nil {
 		return l.orWait(m, err)
@@ -42,7 +42,7 @@ func (l *Lifecycle) compromise(now *Account, m events.Meta) {
 		now.State = Suspended
 		now.Why = Why{Reason: WhyCompromised, Since: l.Now(), By: actorOf(m.Source).Kind}
 	}
-	now.PasswordGone = true
+	now.PasswordGone, now.PasswordLost = true, WhyCompromised
 	now.SessionsFrom = l.Now()
 	now.Invitations = nil
 	if l.reachable(*now, PurposeReset) {

@@ -83,8 +83,11 @@ func (l *Lifecycle) publishFacts(ctx context.Context, a Account) error {
 // factEvents are the audit event of a fact and the letter that tells the
 // person of it.
 func (l *Lifecycle) factEvents(a Account, f Fact) []events.Event {
+	if f.What == events.LetterLeaving {
+		return l.leavingLetter(a, f)
+	}
 	out := []events.Event{events.Once(f.ID, f.At, events.Audit{
-		What: f.What, Account: a.ID, Actor: events.Actor{Kind: cmp.Or(f.Actor, "person")}, Outcome: "done",
+		What: f.What, Account: a.ID, Actor: events.Actor{Kind: cmp.Or(f.Actor, "person"), ID: f.By}, Outcome: cmp.Or(f.Outcome, "done"),
 		Reason: f.Details["reason"], Cause: cmp.Or(f.Cause, f.Invitation), Details: f.Details,
 	})}
 	template := map[string]string{
@@ -92,8 +95,11 @@ func (l *Lifecycle) factEvents(a Account, f Fact) []events.Event {
 		events.AuditPasswordChanged: events.LetterPasswordChanged,
 		events.AuditCompromised:     events.LetterPasswordCompromised,
 	}[f.What]
-	if template == "" || a.Address == "" {
-		return out
+	if a.Address == "" || a.Order(OrderDeceased).On || f.Outcome != "" {
+		return out // of the dead nobody is told anything
+	}
+	if template == "" {
+		return append(out, l.orderLetter(a, f)...)
 	}
 	id := letterID(template, a.ID, f.ID)
 	out = append(out, events.Once(id, f.At, l.letter(a, template, id)))

@@ -48,7 +48,7 @@ func (l *Lifecycle) follow(ctx context.Context, m events.Meta, s step) error {
 			return err
 		}
 	}
-	if err := l.publish(ctx, out); err != nil || !s.carried {
+	if err := l.publish(ctx, out); err != nil {
 		return err
 	}
 	return l.publishFacts(ctx, s.account)
@@ -90,12 +90,16 @@ func (l *Lifecycle) letter(a Account, template, id string) events.MailRequest {
 	}
 	return events.MailRequest{
 		Template: template, Letter: id, Account: a.ID, Language: lang, Address: a.Address,
-		Name: a.Name.Full(), Role: a.leadingRole(), Username: a.Username,
+		Name: a.Name.Full(), Role: a.leadingRole(l.Now()), Username: a.Username,
 	}
 }
 
-func (a Account) leadingRole() string {
-	for _, r := range a.Roles {
+func (a Account) leadingRole(now time.Time) string {
+	roles := a.counting(now)
+	if len(roles) == 0 {
+		roles = a.Roles
+	}
+	for _, r := range roles {
 		if r.Kind == Employee {
 			return Employee
 		}
@@ -110,13 +114,17 @@ func letterID(parts ...string) string {
 	return m.Causes(events.WaitingLetter{}, "").ID
 }
 
-// opening is the earliest opening of any role, under the windows in force now.
-// ok is false when the person has no role.
+func (l *Lifecycle) openingOf(r Role) policy.Opening {
+	return l.Windows.Opening(policy.Admission{Population: r.Kind, Intake: r.Intake, Start: r.Start, Recorded: r.Since})
+}
+
+// opening is the earliest opening of any role that counts, under the windows in
+// force now. ok is false when the person has none.
 func (l *Lifecycle) opening(a Account) (policy.Opening, bool) {
 	var best policy.Opening
 	found := false
-	for _, r := range a.Roles {
-		o := l.Windows.Opening(policy.Admission{Population: r.Kind, Intake: r.Intake, Start: r.Start, Recorded: r.Since})
+	for _, r := range a.counting(l.Now()) {
+		o := l.openingOf(r)
 		if !found || o.At.Before(best.At) {
 			best, found = o, true
 		}
@@ -195,15 +203,15 @@ func (l *Lifecycle) inviteIfDue(a *Account) bool {
 		return false
 	}
 	a.withdraw(PurposeActivate)
-	a.Invitations = append(a.Invitations, newInvitation(PurposeActivate, l.Now(), l.Letters.Valid.Expires(a.studyStart(), o.At, l.Now())))
+	a.Invitations = append(a.Invitations, newInvitation(PurposeActivate, l.Now(), l.Letters.Valid.Expires(a.studyStart(l.Now()), o.At, l.Now())))
 	return true
 }
 
 // studyStart is the latest start date of a role, which the invitation must
 // outlast; empty when none is known.
-func (a Account) studyStart() string {
+func (a Account) studyStart(now time.Time) string {
 	last := ""
-	for _, r := range a.Roles {
+	for _, r := range a.counting(now) {
 		if r.Start > last {
 			last = r.Start
 		}
@@ -285,7 +293,7 @@ func (l *Lifecycle) Lacks(a Account) string {
 	switch {
 	case a.State != Pending:
 		return ""
-	case len(a.Roles) == 0:
+	case len(a.counting(l.Now())) == 0:
 		return "role"
 	case !proves:
 		return "number"

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"usn.no/matricula/events"
 	"usn.no/matricula/policy"
@@ -179,17 +180,29 @@ func parked(err error, field string) error {
 		"one number on accounts "+strings.Join(c.accounts, " and ")+": merge them or correct the number at its source, then replay")
 }
 
-// current is the number in force: the highest rank, and of one rank the latest
-// recorded. ok is false when the person has none that proves.
+// current is the number in force: of those that no other has replaced the
+// highest rank, and of one rank the latest recorded. ok is false when the person
+// has none that proves.
 func (a Account) current() (Number, bool) {
 	var best Number
 	for _, n := range a.Numbers {
+		if n.Replaced.After(n.Renewed) {
+			continue
+		}
 		r, b := policy.NumberRank(n.Type), policy.NumberRank(best.Type)
-		if r > b || r == b && r > 0 && n.Since.After(best.Since) {
+		if r > b || r == b && r > 0 && n.told().After(best.told()) {
 			best = n
 		}
 	}
 	return best, best.Type != "" && policy.Proves(best.Type)
+}
+
+// told is when a source last made it the number in force.
+func (n Number) told() time.Time {
+	if n.Renewed.After(n.Since) {
+		return n.Renewed
+	}
+	return n.Since
 }
 
 // Current is the identity number in force, for directories and letters.

@@ -30,6 +30,7 @@ type Lifecycle struct {
 	Windows       policy.Windows
 	PasswordRules policy.PasswordRules
 	Letters       LetterRules
+	Leaving       LeavingRules
 	Identity      Identity
 	Realm         string // "usn.no"; letters that let somebody in never go to it
 	Synthetic     bool   // accept test numbers; never in production

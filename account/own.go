@@ -138,7 +138,11 @@ func (l *Lifecycle) own(a Account) Own {
 	if a.State == Active && a.Why.Reason == WhyActivated {
 		o.Active = a.Why.Since
 	}
-	for _, r := range a.Roles {
+	for _, s := range a.Standing() {
+		if !s.Cancelled.IsZero() {
+			continue
+		}
+		r := s.Role
 		own := OwnRole{
 			Kind: r.Kind, Title: r.Title, Unit: r.Unit, Campus: r.Campus, Start: r.Start, End: r.End,
 			Published: slices.Contains(a.Affiliations, r.Kind),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"slices"
+	"time"
 
 	"usn.no/matricula/policy"
 )
@@ -35,7 +36,7 @@ func (l *Lifecycle) Prove(ctx context.Context, ticket, role, number string) (Pro
 		}
 		return Proof{}, l.denied(ctx, a, inv, wrong)
 	}
-	if inv.Purpose == PurposeActivate && !a.has(role) {
+	if inv.Purpose == PurposeActivate && !a.has(role, l.Now()) {
 		return Proof{}, ErrWrongRole
 	}
 	expires := l.Now().Add(proofValid)
@@ -58,6 +59,6 @@ func (a Account) proves(typed string) bool {
 	return found == 1
 }
 
-func (a Account) has(role string) bool {
-	return slices.ContainsFunc(a.Roles, func(r Role) bool { return r.Kind == role })
+func (a Account) has(role string, now time.Time) bool {
+	return slices.ContainsFunc(a.counting(now), func(r Role) bool { return r.Kind == role })
 }

@@ -24,8 +24,10 @@ func (r Recency) compare(than Recency) int {
 	return cmp.Compare(r.Position, than.Position)
 }
 
+func (r Recency) sameInstant(as Recency) bool { return r.Sequence == as.Sequence && r.Time.Equal(as.Time) }
+
 func recency(m events.Meta) Recency {
-	return Recency{Time: m.Time, Sequence: m.Sequence, Position: m.Position}
+	return Recency{Time: m.Time.UTC(), Sequence: m.Sequence, Position: m.Position}
 }
 
 func (m Mark) recency() Recency {
@@ -45,7 +47,7 @@ func (a *Account) mark(source, subject, facet string) (Mark, bool) {
 func (a *Account) setMark(m events.Meta, facet string, changed bool) {
 	mark := Mark{
 		Source: m.Source, Subject: m.Subject, Facet: facet,
-		Time: m.Time, Sequence: m.Sequence, Position: m.Position, Changed: changed,
+		Time: m.Time.UTC(), Sequence: m.Sequence, Position: m.Position, Changed: changed,
 	}
 	i := slices.IndexFunc(a.Marks, func(o Mark) bool {
 		return o.Source == m.Source && o.Subject == m.Subject && o.Facet == facet
@@ -55,6 +57,16 @@ func (a *Account) setMark(m events.Meta, facet string, changed bool) {
 		return
 	}
 	a.Marks[i] = mark
+}
+
+// remark says of the marks that m moved whether it changed anything.
+func (a *Account) remark(m events.Meta, changed bool) {
+	for i := range a.Marks {
+		o := &a.Marks[i]
+		if o.Source == m.Source && o.Subject == m.Subject && (o.Facet == FacetProfile || o.Facet == FacetRoles) && age(m, *o) == 0 {
+			o.Changed = changed
+		}
+	}
 }
 
 // seen says how m stands to a facet: "new", "again" (this very event has been

@@ -91,12 +91,9 @@ func (l *Lifecycle) setPassword(ctx context.Context, id, password string, allow 
 			return Own{}, err
 		}
 		at := l.Now()
-		if now.State != Active {
-			now.Affiliations = l.affiliations(was, at)
-		}
 		now.activate(at)
 		now.Invitations = nil
-		now.PasswordSince, now.SessionsFrom = at, l.after(was.SessionsFrom)
+		now.PasswordSince, now.SessionsFrom, now.PasswordLost = at, l.after(was.SessionsFrom), ""
 		details := map[string]string{"purpose": "change"}
 		if skipped {
 			details["breach_check"] = "skipped"
@@ -105,6 +102,9 @@ func (l *Lifecycle) setPassword(ctx context.Context, id, password string, allow 
 		// A password of a time that is still to come would outlive every word of
 		// a compromise until then.
 		if err := l.clock(ctx); err != nil {
+			return Own{}, err
+		}
+		if err := l.settle(ctx, &now, cause{}); err != nil {
 			return Own{}, err
 		}
 		err = l.Passwords.SetPassword(ctx, was, now, password)

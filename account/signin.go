@@ -186,10 +186,10 @@ func (l *Lifecycle) block(ctx context.Context, id, reason string, still func(Acc
 		})
 		now.State = Suspended
 		now.Why = Why{Reason: WhyCompromised, Since: at, By: "person"}
-		now.PasswordGone = true
+		now.PasswordGone, now.PasswordLost = true, WhyCompromised
 		now.SessionsFrom = l.after(now.SessionsFrom)
 		now.Invitations = nil
-		return true, nil
+		return true, l.settle(ctx, now, cause{})
 	})
 	if errors.Is(err, ErrNotFound) {
 		err = ErrSignedOut

@@ -215,6 +215,13 @@ func (m *memory) all() []account.Account {
 	return out
 }
 
+// due tells whether time has something to do.
+func (m *memory) due(at time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.ContainsFunc(m.entries, func(e *entry) bool { return !e.Turn.IsZero() && !e.Turn.After(at) })
+}
+
 func (m *memory) carries() bool {
 	return slices.ContainsFunc(m.entries, func(e *entry) bool { return len(e.Unsent) > 0 })
 }
@@ -276,7 +283,7 @@ func (s *sim) written(was, now version) {
 	}
 	for _, m := range was.Marks {
 		for _, o := range now.Marks {
-			if m.Source == o.Source && m.Subject == o.Subject && m.Facet == o.Facet &&
+			if m.Source == o.Source && m.Subject == o.Subject && m.Facet == o.Facet && m.Facet != account.FacetListing &&
 				(m.Sequence > 0 && o.Sequence > 0 && o.Sequence < m.Sequence || m.Sequence == 0 && o.Time.Before(m.Time)) {
 				s.violation("I10", "the mark of %s in %s went back", m.Facet, now.Username)
 			}

@@ -17,6 +17,7 @@ type known struct{ what, account, cause string }
 func substance(a account.Account) account.Account {
 	a = a.Clone()
 	a.Marks, a.Invitations, a.Unsent, a.Handles, a.Revision, a.Why, a.State = nil, nil, nil, nil, 0, account.Why{}, ""
+	a.Told, a.Turn = nil, time.Time{} // what is seen of them is here, too
 	for i := range a.Numbers {
 		a.Numbers[i].Since = time.Time{} // recorded earlier: noted, not told
 	}
@@ -83,6 +84,10 @@ func (s *sim) checkFacts() {
 			continue
 		case events.AuditActivationDenied:
 			continue
+		case events.AuditUpdated:
+			if f.Cause == "" {
+				continue // an affiliation that came with its day
+			}
 		}
 		if told[k]++; told[k] > 1 {
 			s.violation("I6", "audit tells %s of one account %d times", k.what, told[k])

@@ -291,10 +291,13 @@ func (s *sim) next() (time.Time, bool) {
 // sweep starts a search for facts that no hurry announced, where there are
 // any: a worker does so every few seconds.
 func (s *sim) sweep() bool {
-	if !s.dir.carries() {
+	if !s.dir.carries() && !s.dir.due(s.now().Add(-maxSkew)) {
 		return false
 	}
 	p := workers + s.rng.IntN(2)
-	s.spawn("sweep", p, "", func(ctx context.Context) { _, _ = s.lives[p].PublishUnsent(ctx) })
+	s.spawn("sweep", p, "", func(ctx context.Context) {
+		_, _ = s.lives[p].PublishUnsent(ctx)
+		_, _ = s.lives[p].TakeTurns(ctx)
+	})
 	return true
 }

@@ -99,7 +99,7 @@ func (l *Lifecycle) InvitationRequested(ctx context.Context, m events.Meta, e ev
 		expires := l.Now().Add(l.Letters.ResetValid)
 		if e.Purpose == PurposeActivate {
 			o, _ := l.opening(*now)
-			expires = l.Letters.Valid.Expires(now.studyStart(), o.At, l.Now())
+			expires = l.Letters.Valid.Expires(now.studyStart(l.Now()), o.At, l.Now())
 		}
 		created := l.Now()
 		if m.Time.After(created) {
