@@ -247,7 +247,7 @@ func (l *Lifecycle) settle(ctx context.Context, a *Account, c cause) error {
 			return err
 		}
 		if ok {
-			l.move(a, v, c)
+			l.become(a, v, c)
 		} else {
 			a.Turn = v.why.Since // the sweep asks again
 		}
@@ -290,8 +290,8 @@ func (l *Lifecycle) leave(ctx context.Context, a *Account, v verdict, c cause) e
 	return nil
 }
 
-// move makes the transition.
-func (l *Lifecycle) move(a *Account, v verdict, c cause) {
+// become makes the transition.
+func (l *Lifecycle) become(a *Account, v verdict, c cause) {
 	from := a.Why.Reason
 	was := a.State
 	if v.why.Since.IsZero() {
