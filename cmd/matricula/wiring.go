@@ -22,9 +22,14 @@ import (
 func handlers(w *worker.Worker, life *account.Lifecycle) {
 	worker.Handle(w, life.EmployeeRegistered)
 	worker.Handle(w, life.EmployeeUpdated)
+	worker.Handle(w, life.EmployeeEnded)
+	worker.Handle(w, life.EmployeeCancelled)
+	worker.Handle(w, life.EmployeeIDChanged)
 	worker.Handle(w, life.StudentRegistered)
 	worker.Handle(w, life.StudentUpdated)
 	worker.Handle(w, life.SONumberIssued)
+	worker.Handle(w, life.StudentEnded)
+	worker.Handle(w, life.StudentIDChanged)
 	worker.Handle(w, life.PasswordCompromised)
 	worker.Handle(w, life.MailBounced)
 	worker.Handle(w, life.AccountActed)
@@ -171,26 +176,32 @@ func repeat(c jetstream.Consumer, n int) []jetstream.Consumer {
 	return out
 }
 
-// sweep publishes the facts of clicks whose portal died before it could say
-// so.
+// sweep does what nobody may come to do: it publishes the facts of clicks whose
+// portal died before it could say so, and takes the turns that time alone
+// brings.
 func (r *workerRole) sweep(ctx context.Context) error {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
 		n, err := r.life.PublishUnsent(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			r.log.Warn().Err(err).Msg("facts of clicks could not be published yet")
-		case n > 0:
-			r.log.Info().Int("accounts", n).Msg("published facts of clicks")
-		}
+		r.swept(ctx, n, err, "published facts of clicks", "facts of clicks could not be published yet")
+		n, err = r.life.TakeTurns(ctx)
+		r.swept(ctx, n, err, "took the turns of accounts", "turns of accounts could not be taken yet")
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+func (r *workerRole) swept(ctx context.Context, n int, err error, did, failed string) {
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		r.log.Warn().Err(err).Msg(failed)
+	case n > 0:
+		r.log.Info().Int("accounts", n).Msg(did)
 	}
 }
 
