@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"usn.no/matricula/events"
 	"usn.no/matricula/policy"
 )
 
@@ -47,24 +46,28 @@ type Estate interface {
 
 // Why an entry is not adopted. Each is for a human: the entry is left alone.
 const (
-	ConflictNumber   = "shared_number"      // another entry has the same identity number
-	ConflictLIN      = "shared_lin"         // another entry has the same student or employee number
-	ConflictName     = "shared_name"        // another entry goes by this username
-	ConflictClaimed  = "claimed"            // number, LIN or username is another account's
-	ConflictUnknown  = "unknown_person"     // nothing that an event could find this person by
-	ConflictReserved = "reserved_username"  // the name of a service
-	ConflictUsername = "impossible_name"    // characters that no username here has
-	ConflictNames    = "several_names"      // more than one uid
-	ConflictPlace    = "misplaced"          // not directly below ou=people, or not named by its uid
-	ConflictClass    = "not_a_person"       // no inetOrgPerson
-	ConflictBirth    = "birth_date"         // a date that cannot be read
-	ConflictStatus   = "unclear_status"     // several states, one nobody knows, or pending with a password
-	ConflictRefused  = "refused"            // the directory refuses the values
-	ConflictChanged  = "changed_meanwhile"  // somebody else writes: run again
-	NoteNumber       = "number_left_out"    // no fnr and no D-number: it comes with the feed
-	NoteLIN          = "lin_left_out"       // neither a student's nor an employee's
-	NotePassword     = "no_password"        // pending: the feed will invite this person
-	NoteAffiliation  = "affiliation_stands" // one that no role explains; the feed's roles decide
+	ConflictNumber   = "shared_number"     // another entry has the same identity number
+	ConflictLIN      = "shared_lin"        // another entry has the same student or employee number
+	ConflictName     = "shared_name"       // another entry goes by this username
+	ConflictClaimed  = "claimed"           // number, LIN or username is another account's
+	ConflictUnknown  = "unknown_person"    // nothing that an event could find this person by
+	ConflictReserved = "reserved_username" // the name of a service
+	ConflictRetired  = "retired_username"  // in the list of names that nobody may have again
+	ConflictUsername = "impossible_name"   // characters that no username here has
+	ConflictNames    = "several_names"     // more than one uid
+	ConflictPlace    = "misplaced"         // not directly below ou=people, or not named by its uid
+	ConflictClass    = "not_a_person"      // no inetOrgPerson
+	ConflictBirth    = "birth_date"        // a date that cannot be read
+	ConflictStatus   = "unclear_status"    // several states, one nobody knows, or pending with a password
+	ConflictRefused  = "refused"           // the directory refuses the values
+	ConflictChanged  = "changed_meanwhile" // somebody else writes: run again
+)
+
+// What was left out of an account; it comes with the feed.
+const (
+	NoteNumber   = "number_left_out" // neither a fødselsnummer nor a D-number
+	NoteLIN      = "lin_left_out"    // neither a student's nor an employee's
+	NotePassword = "no_password"     // pending: the feed will invite this person
 )
 
 // sourceImport is the source of what an existing entry says. It is older than
@@ -72,9 +75,8 @@ const (
 const sourceImport = "urn:usn:import"
 
 // lins are the roles that an entry's own numbers tell of, employee first: that
-// number names the account. They have no ID, no start and no end, stand only
-// until the source tells its own, and keep the person from counting as
-// somebody who left.
+// number names the account. They keep the person from counting as somebody who
+// left, until the source tells of the real ones.
 func (e Existing) lins() (roles []Role, odd bool) {
 	for _, l := range e.LINs {
 		kind, key, ok := strings.Cut(l, ":")
@@ -86,13 +88,6 @@ func (e Existing) lins() (roles []Role, odd bool) {
 	}
 	slices.SortFunc(roles, func(x, y Role) int { return cmp.Or(compare(x.Kind, y.Kind), compare(x.Key, y.Key)) })
 	return slices.Compact(roles), odd
-}
-
-func sourceOf(kind string) string {
-	if kind == Employee {
-		return events.SourceHR
-	}
-	return events.SourceAdmissions
 }
 
 // number reads norEduPersonNIN. Events say which kind a number is, and nobody
@@ -152,4 +147,35 @@ func (e Existing) language() string {
 		return "nb"
 	}
 	return "en"
+}
+
+// assumed tells whether a role is only known from an existing entry: which, since
+// when and until when nobody has told yet. The source's first full state takes
+// its place.
+func (r Role) assumed() bool { return r.ID == "" }
+
+// beside are the affiliations that an existing entry published and that follow
+// from no role we hear of (faculty, staff, affiliate): they are somebody
+// else's to take away.
+func (a Account) beside() (out []string) {
+	if a.Adopted.IsZero() {
+		return nil
+	}
+	for _, v := range a.Affiliations {
+		if s := strings.ToLower(v); s != Student && s != Employee && s != "member" {
+			out = append(out, v)
+		}
+	}
+	if len(out) > 0 {
+		out = append(out, "member")
+	}
+	return out
+}
+
+// Unheard tells whether the account was taken over and no source has told of
+// the person since.
+func (a Account) Unheard() bool {
+	return !a.Adopted.IsZero() && !slices.ContainsFunc(a.Marks, func(m Mark) bool {
+		return m.Facet == FacetProfile || m.Facet == FacetRoles || m.Facet == FacetNumbers
+	})
 }

@@ -113,11 +113,11 @@ func rootCommand() *cobra.Command {
 		&cobra.Group{ID: "run", Title: "Run it:"},
 		&cobra.Group{ID: "look", Title: "Look and mend:"},
 	)
-	for _, c := range []*cobra.Command{demoCommand(), serveCommand(), setupCommand(), checkCommand(), publishCommand()} {
+	for _, c := range []*cobra.Command{demoCommand(), serveCommand(), setupCommand(), checkCommand(), publishCommand(), importCommand()} {
 		c.GroupID = "run"
 		root.AddCommand(c)
 	}
-	for _, c := range []*cobra.Command{accountCommand(), windowsCommand(), mailCommand(), breachCommand(), pinCommand(), deadCommand(), auditCommand(), configCommand(), versionCommand()} {
+	for _, c := range []*cobra.Command{accountCommand(), windowsCommand(), mailCommand(), breachCommand(), pinCommand(), deadCommand(), claimsCommand(), auditCommand(), configCommand(), versionCommand()} {
 		c.GroupID = "look"
 		root.AddCommand(c)
 	}

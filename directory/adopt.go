@@ -1,0 +1,220 @@
+package directory
+
+import (
+	"context"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"usn.no/matricula/account"
+)
+
+// Attributes of entries that were there before us.
+const (
+	ppolicyLock  = "pwdAccountLockedTime"
+	passwordTime = "pwdChangedTime"
+	formerNames  = "eduPersonPrincipalNamePrior"
+	principal    = "eduPersonPrincipalName"
+	nin          = "norEduPersonNIN"
+	linAttribute = "norEduPersonLIN"
+)
+
+// lockedForGood is what an administrator's lock says; any other time is the
+// server's own, which passes.
+const lockedForGood = "000001010000Z"
+
+// strangers matches people who are no account of ours.
+const strangers = "(&(|(objectClass=inetOrgPerson)(objectClass=norEduPerson))(!(objectClass=" + ourClass + ")))"
+
+const ourClass = "matriculaAccount"
+
+// looked is what an import asks for. The password is not: whether there is one
+// is a question of its own, and no hash leaves the server.
+func looked() []string {
+	return append([]string{"objectClass", ppolicyLock, passwordTime, formerNames}, wanted...)
+}
+
+var _ account.Estate = (*Directory)(nil)
+
+// Existing calls f for every person who is no account of ours.
+func (d *Directory) Existing(ctx context.Context, f func(account.Existing) bool) error {
+	with := map[string]bool{}
+	err := d.scan(ctx, "(&"+strangers+"("+userPassword+"=*))", []string{"1.1"}, func(e *ldap.Entry) bool {
+		with[e.DN] = true
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	return d.scan(ctx, strangers, looked(), func(e *ldap.Entry) bool {
+		x := d.layout.existing(e)
+		x.HasPassword = with[e.DN]
+		return f(x)
+	})
+}
+
+// scan reads entries in pages, on a connection of its own.
+func (d *Directory) scan(ctx context.Context, filter string, attributes []string, f func(*ldap.Entry) bool) error {
+	c, err := d.dialer.service(ctx)
+	if err != nil {
+		return translate("connect", err)
+	}
+	defer func() { _ = c.Close() }()
+	page := ldap.NewControlPaging(500)
+	req := ldap.NewSearchRequest(d.layout.people(), ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false,
+		filter, attributes, []ldap.Control{page})
+	for ctx.Err() == nil {
+		r, err := c.Search(req)
+		if err != nil {
+			return translate("search", err)
+		}
+		for _, e := range r.Entries {
+			if !f(e) {
+				return nil
+			}
+		}
+		answer, ok := ldap.FindControl(r.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
+		if !ok || len(answer.Cookie) == 0 {
+			return nil
+		}
+		page.SetCookie(answer.Cookie)
+	}
+	return ctx.Err()
+}
+
+// existing is an entry as an import reads it.
+func (l layout) existing(e *ldap.Entry) account.Existing {
+	r := reader{entry: e}
+	x := account.Existing{
+		Name:         account.Name{Given: r.one("givenName"), Family: r.one("sn")},
+		Language:     r.one("preferredLanguage"),
+		NIN:          r.one(nin),
+		Affiliations: r.all("eduPersonAffiliation"),
+		Locked:       r.one(ppolicyLock) == lockedForGood,
+	}
+	x.Username, x.Unfit = l.placed(e, &r)
+	if shown := r.one("displayName"); shown != "" && shown != x.Name.Full() {
+		x.Name.Preferred = shown
+	}
+	if x.BirthDate = r.birthDate(); r.err != nil {
+		x.BirthDate = ""
+		x.Unfit = first(x.Unfit, account.ConflictBirth)
+	}
+	for _, s := range r.all(linAttribute) {
+		x.LINs = append(x.LINs, l.ofOurs(s, ":"))
+	}
+	for _, s := range slices.Concat(r.all(principal), r.all(formerNames)) {
+		if local, ok := cutSuffixFold(s, "@"+l.realm); ok && !strings.EqualFold(local, x.Username) {
+			x.Names = append(x.Names, local)
+		}
+	}
+	switch own := l.statuses(&r); len(own) {
+	case 0:
+	case 1:
+		x.Status = own[0][len(l.statusPrefix()):]
+	default:
+		x.Unfit = first(x.Unfit, account.ConflictStatus)
+	}
+	if t, err := unpackTime(r.one(passwordTime)); err == nil {
+		x.PasswordSince = t
+	}
+	return x
+}
+
+// placed reads the username and sees that the entry stands where ours do.
+func (l layout) placed(e *ldap.Entry, r *reader) (username, unfit string) {
+	dn, err := ldap.ParseDN(e.DN)
+	if err != nil || len(dn.RDNs) == 0 || len(dn.RDNs[0].Attributes) != 1 {
+		return r.one("uid"), account.ConflictPlace
+	}
+	rdn, people := dn.RDNs[0].Attributes[0], (*ldap.DN)(nil)
+	if people, err = ldap.ParseDN(l.people()); err != nil {
+		return r.one("uid"), account.ConflictPlace
+	}
+	switch {
+	case !strings.EqualFold(rdn.Type, "uid") || !(&ldap.DN{RDNs: dn.RDNs[1:]}).EqualFold(people):
+		return r.one("uid"), account.ConflictPlace
+	case len(r.all("uid")) != 1:
+		return rdn.Value, account.ConflictNames
+	case !slices.ContainsFunc(r.all("objectClass"), func(c string) bool { return strings.EqualFold(c, "inetOrgPerson") }):
+		return rdn.Value, account.ConflictClass
+	}
+	return r.one("uid"), ""
+}
+
+// ofOurs takes the institution off a value; what is another's stays whole.
+func (l layout) ofOurs(s, separator string) string {
+	if n := len(l.realm) + len(separator); len(s) > n && strings.EqualFold(s[:n], l.realm+separator) {
+		return s[n:]
+	}
+	return s
+}
+
+func cutSuffixFold(s, suffix string) (string, bool) {
+	if len(s) <= len(suffix) || !strings.EqualFold(s[len(s)-len(suffix):], suffix) {
+		return s, false
+	}
+	return s[:len(s)-len(suffix)], true
+}
+
+// statuses are the values that are about the account, other systems' left out.
+func (l layout) statuses(r *reader) (own []string) {
+	for _, s := range r.all(userStatus) {
+		if n := len(l.statusPrefix()); len(s) > n && strings.EqualFold(s[:n], l.statusPrefix()) {
+			own = append(own, s)
+		}
+	}
+	return own
+}
+
+// Adopt makes e the account a, in one Modify.
+func (d *Directory) Adopt(ctx context.Context, e account.Existing, a account.Account) error {
+	a.Revision = 1
+	dn := d.layout.dn(e.Username)
+	now, err := d.read(ctx, dn, looked())
+	if err != nil {
+		return err
+	}
+	if id := now.GetEqualFoldAttributeValue(accountID); id != "" {
+		return ours(id, a.ID)
+	}
+	if !sameEntry(d.layout.existing(now), e) {
+		return account.ErrStale
+	}
+	changes, err := d.layout.adoption(now, e, a)
+	if err != nil {
+		return err
+	}
+	req := changes.request(dn)
+	_, err = d.tell(ctx, func(c *ldap.Conn) error { return c.Modify(req) })
+	switch answered(err) {
+	case ldap.LDAPResultNoSuchAttribute, ldap.LDAPResultAttributeOrValueExists, ldap.LDAPResultConstraintViolation:
+	default:
+		return translate("modify", err)
+	}
+	// Done before, without an answer; or by somebody else; or refused.
+	found, readErr := d.read(ctx, dn, []string{accountID})
+	if readErr != nil {
+		return readErr
+	}
+	if id := found.GetEqualFoldAttributeValue(accountID); id != "" {
+		return ours(id, a.ID)
+	}
+	return translate("modify", err)
+}
+
+func ours(found, id string) error {
+	if found == id {
+		return nil
+	}
+	return account.ErrTaken
+}
+
+// sameEntry compares what can be compared: whether there is a password is not
+// asked again.
+func sameEntry(x, y account.Existing) bool {
+	x.HasPassword = y.HasPassword
+	return reflect.DeepEqual(x, y)
+}
