@@ -96,7 +96,9 @@ func (s *system) start(ctx context.Context, roles []string) (*running, error) {
 	for _, role := range roles {
 		switch role {
 		case roleWorker:
-			r.worker, err = s.newWorker(ctx, m)
+			if r.worker, err = s.newWorker(ctx, m); err == nil {
+				r.registry.MustRegister(r.worker.brake.held)
+			}
 		case roleMailer:
 			if r.mailer, err = s.newMailer(ctx, m); err == nil {
 				r.registry.MustRegister(r.mailer.letters)

@@ -53,6 +53,7 @@ type workerRole struct {
 	pub     *stream.Publisher
 	intake  *worker.Worker
 	metrics *worker.Metrics
+	brake   *brakeWatch
 }
 
 func (s *system) newWorker(ctx context.Context, m *worker.Metrics) (*workerRole, error) {
@@ -60,7 +61,7 @@ func (s *system) newWorker(ctx context.Context, m *worker.Metrics) (*workerRole,
 	if err != nil {
 		return nil, err
 	}
-	if err := s.refuseDrift(ctx, js, stream.Intake, stream.Wait, stream.Mail, stream.Audit, stream.Dead, stream.Secret, "KV_"+stream.BucketPINs); err != nil {
+	if err := s.refuseDrift(ctx, js, stream.Intake, stream.Wait, stream.Mail, stream.Audit, stream.Dead, stream.Secret, "KV_"+stream.BucketPINs, "KV_"+stream.BucketBrake); err != nil {
 		return nil, err
 	}
 	p, err := s.people(ctx, roleWorker, js)
@@ -73,6 +74,11 @@ func (s *system) newWorker(ctx context.Context, m *worker.Metrics) (*workerRole,
 	life.Directory, life.Claims = watchDirectory(p), watchClaims(stream.NewClaims(pub))
 	life.Publisher, life.Waiting = watchPublisher(pub), watchWaiting(r.waiting)
 	life.Sent = &stream.Letters{Publisher: pub}
+	brake := s.newBrake(pub)
+	if brake != nil {
+		life.Brake = brake
+	}
+	r.brake = newBrakeWatch(brake, pub, s.log)
 	life.PINs = watchPINs(&stream.PINs{Publisher: pub})
 	if life.Identity, err = s.identity(); err != nil {
 		return nil, err
@@ -136,6 +142,7 @@ func (r *workerRole) run(ctx context.Context) error {
 	g.Go(func() error { return r.intake.Run(ctx, lanes) })
 	g.Go(func() error { return r.runDue(ctx) })
 	g.Go(func() error { return r.sweep(ctx) })
+	g.Go(func() error { return r.brake.run(ctx) })
 	return g.Wait()
 }
 
