@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -102,35 +103,61 @@ func settled(held map[string][]byte) (Claim, error) {
 // other case reads what is held and joins it. names yields username
 // candidates; it is endless.
 func (l *Lifecycle) claim(ctx context.Context, id string, handles []string, names func(func(string) bool)) (Claim, error) {
-	var result Claim
-	var failure error
-	names(func(name string) bool {
+	next, stop := iter.Pull(iter.Seq[string](names))
+	defer stop()
+	var ahead []string
+	for size := 1; ; {
+		if len(ahead) == 0 {
+			var err error
+			if ahead, err = l.unclaimed(ctx, next, size); err != nil {
+				return Claim{}, err
+			}
+			size = min(max(size*4, 8), 128)
+			continue
+		}
+		name := ahead[0]
+		ahead = ahead[1:]
 		mine := Claim{Account: id, Username: name}
-		keys := append(slices.Clone(handles), UsernameHandle(name))
-		held, err := l.take(ctx, keys, mine)
+		held, err := l.take(ctx, append(slices.Clone(handles), UsernameHandle(name)), mine)
 		if err != nil {
-			failure = err
-			return false
+			return Claim{}, err
 		}
 		if len(held) == 0 {
-			result = mine
-			return false
+			return mine, nil
 		}
 		_, nameIsTaken := held[UsernameHandle(name)]
 		delete(held, UsernameHandle(name))
-		theirs, err := settled(held)
+		theirs, err := l.whose(ctx, held)
 		if errors.Is(err, errUnclaimed) && nameIsTaken {
-			return true // the username alone is held: the next candidate
+			continue // the username alone is held: the next candidate
 		}
 		if err != nil {
-			failure = err
-			return false
+			return Claim{}, err
 		}
-		result = theirs
-		failure = l.join(ctx, theirs, handles, held)
-		return false
-	})
-	return result, failure
+		return theirs, l.join(ctx, theirs, handles, held)
+	}
+}
+
+// unclaimed are those of the next n usernames that nobody holds. The first is
+// simply tried; where many share a name, whole blocks are looked through at
+// once.
+func (l *Lifecycle) unclaimed(ctx context.Context, next func() (string, bool), n int) ([]string, error) {
+	var names, keys []string
+	for range n {
+		name, ok := next()
+		if !ok {
+			return nil, errors.New("usernames: there are no more")
+		}
+		names, keys = append(names, name), append(keys, UsernameHandle(name))
+	}
+	if n == 1 {
+		return names, nil
+	}
+	held, err := l.Claims.Read(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(names, func(name string) bool { _, ok := held[UsernameHandle(name)]; return ok }), nil
 }
 
 // join takes the handles that the person did not have yet for a claim that
@@ -144,11 +171,19 @@ func (l *Lifecycle) join(ctx context.Context, c Claim, handles []string, held ma
 		if err != nil {
 			return err
 		}
-		if got, err := settled(other); err == nil && got.Account != c.Account {
-			ids := []string{c.Account, got.Account}
-			slices.Sort(ids)
-			return &errConflict{accounts: ids}
+		got, err := settled(other)
+		if err != nil || got.Account == c.Account {
+			continue
 		}
+		ids := []string{c.Account, got.Account}
+		if _, one, err := l.one(ctx, ids...); err != nil || one {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		slices.Sort(ids)
+		return &errConflict{accounts: ids}
 	}
 	return nil
 }
@@ -167,7 +202,7 @@ func (l *Lifecycle) claimed(ctx context.Context, source, subject string) (Claim,
 	if err != nil {
 		return Claim{}, err
 	}
-	return settled(held)
+	return l.whose(ctx, held)
 }
 
 // parked turns a conflict into the dead letter that names the accounts.
