@@ -148,6 +148,8 @@ type Fact struct {
 	At         time.Time         `json:"at"`
 	Invitation string            `json:"invitation,omitempty"`
 	Actor      string            `json:"actor,omitempty"`
+	By         string            `json:"by,omitempty"`      // who of them, as an order names its giver
+	Outcome    string            `json:"outcome,omitempty"` // empty: done
 	Cause      string            `json:"cause,omitempty"`
 	Details    map[string]string `json:"details,omitempty"`
 	PINs       []SealedPIN       `json:"pins,omitempty"` // of "pin.set": what a worker hands on

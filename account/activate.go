@@ -77,7 +77,7 @@ func (l *Lifecycle) invitation(ctx context.Context, id, purpose string) (Account
 	case !ok || held.Purpose != purpose:
 		return a, inv, ErrSpent
 	}
-	if a.State == Closed || a.State == Suspended && (purpose != PurposeReset || a.Why.Reason != WhyCompromised) {
+	if a.State == Closed || a.State == Suspended && (purpose != PurposeReset || !a.resettable()) {
 		return a, held, &SuspendedError{State: a.State, Reason: a.Why.Reason}
 	}
 	if purpose == PurposeActivate && a.State != Pending {

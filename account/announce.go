@@ -112,12 +112,21 @@ func (l *Lifecycle) announce(ctx context.Context, a announcement, ids []events.I
 		}
 		// Another event of this person was faster; or the name belongs to
 		// somebody who is not ours.
-		if acc, err = l.Directory.Find(ctx, Key{ByUsername, claim.Username}); err != nil {
+		if acc, err = l.Directory.Find(ctx, Key{ByUsername, claim.Username}); errors.Is(err, ErrNotFound) {
+			return events.Refuse(events.ReasonParked, "data",
+				"the directory has an entry under the claimed username that is no account yet: matricula import says what is wrong with it; mend that, import, then replay")
+		}
+		if err != nil {
 			return err
 		}
 		if acc.ID != claim.Account {
 			return events.Refuse(events.ReasonParked, "data",
 				"the directory has an entry under the claimed username that is not account "+claim.Account)
+		}
+	}
+	if acc.ID != claim.Account { // merged meanwhile: what this event has claimed is the heir's
+		if _, err := l.moveClaims(ctx, l.handles(a), nil, claim, Claim{acc.ID, acc.Username}); err != nil {
+			return err
 		}
 	}
 	return l.applyFullState(ctx, a, acc)

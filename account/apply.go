@@ -112,7 +112,7 @@ func addHandles(acc *Account, hs []string) bool {
 // to what follows from it.
 func (l *Lifecycle) applyFullState(ctx context.Context, a announcement, acc Account) error {
 	var s step
-	after, err := l.update(ctx, Key{ByID, acc.ID}, func(now *Account) (bool, error) {
+	after, err := l.updateHeir(ctx, acc.ID, func(now *Account) (bool, error) {
 		s = step{}
 		if !now.Erased.IsZero() {
 			return false, nil
@@ -161,7 +161,7 @@ func (l *Lifecycle) SONumberIssued(ctx context.Context, m events.Meta, e events.
 		return parked(err, "data.so_number")
 	}
 	var s step
-	after, err := l.update(ctx, Key{ByID, claim.Account}, func(now *Account) (bool, error) {
+	after, err := l.updateHeir(ctx, claim.Account, func(now *Account) (bool, error) {
 		s = step{again: now.seen(m, FacetNumbers) != "new"}
 		if now.State == Closed {
 			return false, nil

@@ -25,6 +25,9 @@ var (
 	ErrWrongRole = errors.New("no role of this kind")
 	// ErrRules: the IT rules were not accepted, or another version was.
 	ErrRules = errors.New("the rules shown were not accepted")
+	// ErrChangeDue: the password was right and signs in nowhere any more, for a
+	// new one was demanded and the deadline is past. It still serves to set one.
+	ErrChangeDue = errors.New("a new password is due")
 	// ErrProof: the identity number has not been proved, or too long ago.
 	ErrProof = errors.New("identity not proved")
 )

@@ -119,7 +119,8 @@ func (l *Lifecycle) openingOf(r Role) policy.Opening {
 }
 
 // opening is the earliest opening of any role that counts, under the windows in
-// force now. ok is false when the person has none.
+// force now, or since when IT has opened it for this person alone. ok is false
+// when the person has none.
 func (l *Lifecycle) opening(a Account) (policy.Opening, bool) {
 	var best policy.Opening
 	found := false
@@ -128,6 +129,9 @@ func (l *Lifecycle) opening(a Account) (policy.Opening, bool) {
 		if !found || o.At.Before(best.At) {
 			best, found = o, true
 		}
+	}
+	if early := a.Order(OrderOpen); found && early.Time.Before(best.At) && l.Now().Before(a.OpenUntil) {
+		best = policy.Opening{At: early.Time, Closes: a.OpenUntil}
 	}
 	return best, found
 }

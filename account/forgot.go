@@ -109,14 +109,14 @@ func (l *Lifecycle) asking(ctx context.Context, t typed) (Account, error) {
 		return Account{}, err
 	}
 	var conflict *errConflict
-	c, err := settled(held)
+	c, err := l.whose(ctx, held)
 	if errors.Is(err, errUnclaimed) || errors.As(err, &conflict) {
 		return Account{}, ErrNotFound
 	}
 	if err != nil {
 		return Account{}, err
 	}
-	a, err := l.Directory.Find(ctx, Key{ByID, c.Account})
+	a, err := l.heir(ctx, Key{ByID, c.Account})
 	if err != nil {
 		return Account{}, err
 	}

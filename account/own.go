@@ -22,6 +22,8 @@ type Own struct {
 	// Registered is when the first role was recorded, Active since when the
 	// account is active, Password when it was last set; zero: not known.
 	Registered, Active, Password time.Time
+	// ChangeBy is the deadline of a new password that IT demands; zero: none is.
+	ChangeBy time.Time
 	// Untold: something was done of which no worker has told anybody yet; the
 	// letter about it is still to be made.
 	Untold bool
@@ -133,7 +135,7 @@ func (l *Lifecycle) after(t time.Time) time.Time {
 func (l *Lifecycle) own(a Account) Own {
 	o := Own{
 		ID: a.ID, Username: a.Username, Name: a.Name.Full(), Names: a.names(), Language: a.Language, State: a.State,
-		Rules: a.Rules, Registered: recorded(a), Password: a.PasswordSince, Untold: len(a.Unsent) > 0, From: a.SessionsFrom,
+		Rules: a.Rules, Registered: recorded(a), Password: a.PasswordSince, ChangeBy: a.changeBy(), Untold: len(a.Unsent) > 0, From: a.SessionsFrom,
 	}
 	if a.State == Active && a.Why.Reason == WhyActivated {
 		o.Active = a.Why.Since

@@ -21,10 +21,15 @@ func (l *Lifecycle) ChangePassword(ctx context.Context, t Try, password string) 
 	}
 	return l.setPassword(ctx, knew.ID, password, func(was Account) (Account, error) {
 		// The old password was right for the account as it was then only.
-		if was.State != Active || !was.PasswordSince.Equal(knew.PasswordSince) {
+		due := was.mustChange()
+		if was.State != Active && !due || !was.PasswordSince.Equal(knew.PasswordSince) {
 			return Account{}, ErrWrongPassword
 		}
-		return was.Clone(), nil
+		now := was.Clone()
+		if due {
+			now.restore(was, l.Now())
+		}
+		return now, nil
 	})
 }
 
@@ -64,10 +69,15 @@ func (l *Lifecycle) Renew(ctx context.Context, r Renewal) (Own, error) {
 			return Account{}, &WrongNumberError{Left: wrongNumbers - n}
 		}
 		now := was.Clone()
-		now.Unsent = append(now.Unsent, Fact{
-			What: events.AuditRestored, ID: was.writeID("restored"), At: l.Now(), Details: map[string]string{"from": was.Why.Reason},
-		})
+		now.restore(was, l.Now())
 		return now, nil
+	})
+}
+
+// restore adds the fact that a new password brings the account back.
+func (a *Account) restore(was Account, at time.Time) {
+	a.Unsent = append(a.Unsent, Fact{
+		What: events.AuditRestored, ID: was.writeID("restored"), At: at, Details: map[string]string{"from": was.Why.Reason},
 	})
 }
 
@@ -163,7 +173,7 @@ func (l *Lifecycle) blockByLetter(ctx context.Context, ticket, reason string) (A
 	if err != nil {
 		return Account{}, err
 	}
-	if a.State != Active {
+	if a.State != Active && !a.mustChange() {
 		return a, nil
 	}
 	a, err = l.block(ctx, a.ID, reason, func(now Account) bool { _, held := now.Invitation(inv.ID); return held })

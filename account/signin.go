@@ -51,11 +51,15 @@ type Try struct {
 // account is blocked at once.
 //
 // Errors: ErrWrongPassword, *TooManyError, ErrBreached (with Own.ID and
-// Language), ErrBusy, ErrUnavailable.
+// Language), ErrChangeDue (with Own.Username and Language), ErrBusy,
+// ErrUnavailable.
 func (l *Lifecycle) SignIn(ctx context.Context, t Try) (Own, error) {
 	a, err := l.verified(ctx, t)
 	if err != nil {
 		return Own{}, err
+	}
+	if by := a.changeBy(); !by.IsZero() && !by.After(l.Now()) {
+		return Own{Username: a.Username, Language: a.Language}, ErrChangeDue
 	}
 	if l.Breached == nil {
 		return l.own(a), nil
@@ -76,7 +80,9 @@ func (l *Lifecycle) SignIn(ctx context.Context, t Try) (Own, error) {
 
 // verified is the account whose password this is. The same is read and counted
 // for people who exist and for those who do not. The account is as it was
-// before the password was tried: whatever changed meanwhile counts as later.
+// before the password was tried: whatever changed meanwhile counts as later. It
+// is active, or must change its password: then the directory lets nobody bind,
+// and what the portal set last decides.
 func (l *Lifecycle) verified(ctx context.Context, t Try) (Account, error) {
 	username := strings.ToLower(strings.TrimSpace(t.Username))
 	if !possible(username) {
@@ -91,8 +97,9 @@ func (l *Lifecycle) verified(ctx context.Context, t Try) (Account, error) {
 		return Account{}, err
 	}
 	missing := err != nil
-	err = l.Passwords.Verify(ctx, username, t.Password)
-	if err == nil && (missing || a.State != Active) {
+	if a.mustChange() {
+		err = l.Passwords.Knows(ctx, username, t.Password)
+	} else if err = l.Passwords.Verify(ctx, username, t.Password); err == nil && (missing || a.State != Active) {
 		err = ErrWrongPassword
 	}
 	if !errors.Is(err, ErrWrongPassword) {
@@ -176,7 +183,7 @@ func (a Account) writeID(what string) string {
 // the account as it is now.
 func (l *Lifecycle) block(ctx context.Context, id, reason string, still func(Account) bool) (Account, error) {
 	a, err := l.update(ctx, Key{ByID, id}, func(now *Account) (bool, error) {
-		if now.State != Active || !still(*now) {
+		if now.State != Active && !now.mustChange() || !still(*now) {
 			return false, ErrSignedOut
 		}
 		at := l.Now()

@@ -20,7 +20,7 @@ func (l *Lifecycle) change(ctx context.Context, k Key, m events.Meta, join func(
 		return Account{}, l.orWait(m, err)
 	}
 	var s step
-	a, err = l.update(ctx, Key{ByID, a.ID}, func(now *Account) (bool, error) {
+	a, err = l.updateHeir(ctx, a.ID, func(now *Account) (bool, error) {
 		s = step{again: true, carried: true}
 		if !now.Erased.IsZero() {
 			return false, nil
@@ -55,6 +55,24 @@ func (l *Lifecycle) heir(ctx context.Context, k Key) (Account, error) {
 			return a, err
 		}
 		k = Key{ByID, a.Merged}
+	}
+	return Account{}, ErrNotFound
+}
+
+// updateHeir is update for what a source tells of a person: where the account was
+// merged into another meanwhile, that one is written.
+func (l *Lifecycle) updateHeir(ctx context.Context, id string, change func(*Account) (bool, error)) (Account, error) {
+	for range merges {
+		a, err := l.update(ctx, Key{ByID, id}, func(now *Account) (bool, error) {
+			if now.Merged != "" {
+				return false, errAgain
+			}
+			return change(now)
+		})
+		if !errors.Is(err, errAgain) {
+			return a, err
+		}
+		id = a.Merged
 	}
 	return Account{}, ErrNotFound
 }

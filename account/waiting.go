@@ -133,8 +133,7 @@ func (l *Lifecycle) reachable(a Account, purpose string) bool {
 	case PurposeActivate:
 		return l.invitable(a)
 	case PurposeReset:
-		back := a.State == Active || a.State == Suspended && a.Why.Reason == WhyCompromised
-		return back && a.Address != "" && !inside(a.Address, l.Realm)
+		return a.resettable() && a.Address != "" && !inside(a.Address, l.Realm)
 	}
 	return false
 }
