@@ -144,18 +144,11 @@ func (i *Import) described(a *Adoption) {
 	acc.State, acc.Why = state, Why{Reason: reason, Since: now, By: "it"}
 	acc.Name, acc.BirthDate, acc.Language = e.Name, e.BirthDate, e.language()
 	acc.Told = []Told{{Source: sourceImport, Subject: e.Username, Name: e.Name, BirthDate: e.BirthDate, Language: acc.Language}}
-	acc.Affiliations = e.Affiliations
-	acc.Handles = slices.Clone(a.handles)
-	for r := range acc.Roles {
-		switch role := &acc.Roles[r]; state {
-		case Closed:
-			role.Since, role.End = unknownTime, unknownTime.Format(time.DateOnly)
-		case Pending:
-			role.Since = now
-		default:
-			role.Since = unknownTime
-		}
+	for _, v := range e.Affiliations {
+		acc.Affiliations = append(acc.Affiliations, strings.ToLower(v))
 	}
+	acc.Handles = slices.Clone(a.handles)
+	assume(acc.Roles, state, now)
 	if e.HasPassword {
 		// A time that is too early is safe: a compromise reported since then counts.
 		acc.PasswordSince = e.PasswordSince
@@ -176,6 +169,20 @@ func (i *Import) described(a *Adoption) {
 	}
 	a.Account, a.State = acc.ID, state
 	acc.Unsent = []Fact{adoptedFact(*acc, now)}
+}
+
+// assume fills in roles of which only the number is known, so that they mean
+// what the entry is: open to those who are in, over for those who have left.
+func assume(roles []Role, state State, now time.Time) {
+	for i := range roles {
+		r := &roles[i]
+		if r.Since = unknownTime; state == Pending {
+			r.Since = now
+		}
+		if state == Closed {
+			r.End = unknownTime.Format(time.DateOnly)
+		}
+	}
 }
 
 // unknownTime stands where something happened before anybody wrote down when.

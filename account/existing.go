@@ -149,29 +149,6 @@ func (e Existing) language() string {
 	return "en"
 }
 
-// assumed tells whether a role is only known from an existing entry: which, since
-// when and until when nobody has told yet. The source's first full state takes
-// its place.
-func (r Role) assumed() bool { return r.ID == "" }
-
-// beside are the affiliations that an existing entry published and that follow
-// from no role we hear of (faculty, staff, affiliate): they are somebody
-// else's to take away.
-func (a Account) beside() (out []string) {
-	if a.Adopted.IsZero() {
-		return nil
-	}
-	for _, v := range a.Affiliations {
-		if s := strings.ToLower(v); s != Student && s != Employee && s != "member" {
-			out = append(out, v)
-		}
-	}
-	if len(out) > 0 {
-		out = append(out, "member")
-	}
-	return out
-}
-
 // Unheard tells whether the account was taken over and no source has told of
 // the person since.
 func (a Account) Unheard() bool {

@@ -19,6 +19,7 @@ const (
 	principal    = "eduPersonPrincipalName"
 	nin          = "norEduPersonNIN"
 	linAttribute = "norEduPersonLIN"
+	affiliation  = "eduPersonAffiliation"
 )
 
 // lockedForGood is what an administrator's lock says; any other time is the
@@ -91,7 +92,7 @@ func (l layout) existing(e *ldap.Entry) account.Existing {
 		Name:         account.Name{Given: r.one("givenName"), Family: r.one("sn")},
 		Language:     r.one("preferredLanguage"),
 		NIN:          r.one(nin),
-		Affiliations: r.all("eduPersonAffiliation"),
+		Affiliations: r.all(affiliation),
 		Locked:       r.one(ppolicyLock) == lockedForGood,
 	}
 	x.Username, x.Unfit = l.placed(e, &r)

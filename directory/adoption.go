@@ -12,8 +12,8 @@ import (
 )
 
 // adoption is what makes an account of an entry. What stands there stays,
-// except the state, which is ours from now on, and a language that no letter
-// has. The number and the lock that were decided by are named in it, so that
+// except the state, which is ours from now on, a language that no letter has,
+// and an affiliation in capitals, which is ours to take away in small letters. The number and the lock that were decided by are named in it, so that
 // the server refuses the whole where they have changed.
 func (l layout) adoption(e *ldap.Entry, x account.Existing, a account.Account) (changes, error) {
 	wish, err := l.encode(a)
@@ -30,7 +30,7 @@ func (l layout) adoption(e *ldap.Entry, x account.Existing, a account.Account) (
 		case at.name == userStatus:
 			own := l.statuses(&r)
 			cs = append(cs, change{name: at.name, remove: withoutFold(own, want), add: withoutFold(want, own)})
-		case at.name == "preferredLanguage" && len(have) > 0 && !sameSet(have, want):
+		case (at.name == "preferredLanguage" || at.name == affiliation) && len(have) > 0 && !sameSet(have, want):
 			cs = append(cs, change{name: at.name, add: want, replace: true})
 		case at.name == nin && len(have) > 0:
 			cs = append(cs, change{name: at.name, remove: have, add: have})
