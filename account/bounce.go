@@ -32,9 +32,16 @@ func (a *Account) forgetBounce() {
 
 var permanent = regexp.MustCompile(`^5\.\d{1,3}\.\d{1,3}$`)
 
+// heldAddress is how long the word of a refusal waits before it is looked at
+// again while the brake holds.
+const heldAddress = 15 * time.Minute
+
 // MailBounced takes an address out of use at the word that a letter came back
-// for good. The letter says whose it is; word of a letter to an address that
-// is no longer the account's changes nothing, and so does word of a delay.
+// for good, or that the relay refused it as one that nobody has. The letter
+// says whose it is; word of a letter to an address that is no longer the
+// account's changes nothing, and so does word of a delay. A relay that suddenly
+// knows hardly anybody is rather broken than right: its word is held by the
+// brake, a person's of IT is not.
 func (l *Lifecycle) MailBounced(ctx context.Context, m events.Meta, e events.MailBounced) error {
 	if strings.HasPrefix(e.Status, "4.") || strings.HasPrefix(e.Status, "2.") {
 		return nil // still being tried, or delivered
@@ -49,15 +56,23 @@ func (l *Lifecycle) MailBounced(ctx context.Context, m events.Meta, e events.Mai
 	if !known || mark.Account == "" {
 		return l.orWait(m, ErrNotFound)
 	}
+	if m.Source == events.SourceWorker {
+		if ok, err := l.unbraked(ctx, BrakeAddresses, mark.Account); err != nil {
+			return err
+		} else if !ok {
+			return events.Later(l.Now().Add(heldAddress))
+		}
+	}
 	var name Name
+	var address string
 	did := false
 	a, err := l.update(ctx, Key{ByID, mark.Account}, func(now *Account) (bool, error) {
 		gone, since, bounced := now.Bounced()
-		name, did = now.Name, bounced && since.Equal(m.Time) && mark.SentTo(e.Letter, gone)
+		name, address, did = now.Name, gone, bounced && since.Equal(m.Time) && mark.SentTo(e.Letter, gone)
 		if now.State == Closed || now.Address == "" || !mark.SentTo(e.Letter, now.Address) {
 			return false, nil
 		}
-		did = true
+		did, address = true, now.Address
 		now.forgetBounce()
 		now.Marks = append(now.Marks, Mark{
 			Source: m.Source, Subject: now.Address, Facet: FacetAddress,
@@ -72,11 +87,23 @@ func (l *Lifecycle) MailBounced(ctx context.Context, m events.Meta, e events.Mai
 	if !did {
 		return nil
 	}
+	// Those that are due already were asked for with this address.
+	if err := l.Sent.StopAddress(ctx, a.ID, events.StopAddress(a.ID, address, l.Now())); err != nil {
+		return err
+	}
 	return l.Publisher.Publish(ctx, events.Once(events.Key(e.Letter)+"-bounced", m.Time, events.Audit{
 		What: events.AuditLetterBounced, Account: a.ID, Actor: actorOf(m.Source), Outcome: "failed",
-		Reason: "bounced", Cause: m.ID,
+		Reason: bounceReason(m.Source), Cause: m.ID,
 		Details: map[string]string{"letter": e.Letter, "status": e.Status, "text": serverWords(e.Text, name)},
 	}))
+}
+
+// bounceReason tells a letter that came back from one that the relay refused.
+func bounceReason(source string) string {
+	if source == events.SourceWorker {
+		return "refused"
+	}
+	return "bounced"
 }
 
 const maxWords = 160

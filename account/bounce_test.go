@@ -1,6 +1,7 @@
 package account_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,11 @@ func TestBouncedAddressGetsNoLettersUntilThereIsAnother(t *testing.T) {
 		gone, since, ok := a.Bounced()
 		if !ok || a.Address != "" || gone != "Kari@old.example" || !since.Equal(june.Add(2*time.Hour)) {
 			t.Fatalf("after the bounce the address is %q, the bounced one %q since %s", a.Address, gone, since)
+		}
+		stopped, err := (&stream.Letters{Publisher: w.Publisher.(*stream.Publisher)}).Stopped(t.Context(), a.ID)
+		if err != nil || !stopped.Stops(a.ID, "kari@old.example", w.clock()) || stopped.Stops(a.ID, "kari@old.example", w.clock().Add(time.Second)) ||
+			stopped.Stops(a.ID, "kari@new.example", w.clock()) {
+			t.Errorf("letters that are due already are not kept from the address, or others are: %+v, %v", stopped, err)
 		}
 		if w.Lacks(a) != "address" || w.facts()["letter.bounced"] != 1 {
 			t.Errorf("the account lacks %q, and audit tells %v", w.Lacks(a), w.facts())
@@ -120,4 +126,56 @@ func TestBounceTellsTheServersWordsWithoutThePerson(t *testing.T) {
 			t.Errorf("the server's words hold %q: %q", secret, text)
 		}
 	}
+}
+
+// TestRefusedAddressIsOutOfUseLikeOneThatLettersComeBackFrom: the mailer tells
+// what the relay said at once in the words of a bounce.
+func TestRefusedAddressIsOutOfUseLikeOneThatLettersComeBackFrom(t *testing.T) {
+	t.Parallel()
+	w := bucketWorld(t)
+	w.Sent = &stream.Letters{Publisher: w.Publisher.(*stream.Publisher)}
+	held := &heldBrake{}
+	w.Brake = held
+	w.must(w.EmployeeRegistered(t.Context(), w.meta(events.SourceHR, "104711", june),
+		events.EmployeeRegistered{Employee: employee("104711", "Kari", "Nordmann", "kari@old.example", fnr(fnrA))}))
+	id := w.find(account.ByLIN, "employee:104711").ID
+	letter := w.sent("activation", id, "kari@old.example")
+	refused := events.MailBounced{Letter: letter, Status: "5.1.1", Text: "550 5.1.1 user unknown"}
+
+	held.on = true
+	m := w.meta(events.SourceWorker, letter, june.Add(time.Hour))
+	if _, later := events.Postponed(w.MailBounced(t.Context(), m, refused)); !later || w.find(account.ByID, id).Address == "" {
+		t.Error("with the brake on, a relay's word took the address out of use or was not put off")
+	}
+	held.on = false
+	for range 2 { // delivered again
+		w.must(w.MailBounced(t.Context(), m, refused))
+	}
+	if gone, _, ok := w.find(account.ByID, id).Bounced(); !ok || gone != "kari@old.example" || w.facts()["letter.bounced"] != 1 {
+		t.Errorf("after the refusal the address out of use is %q, and audit tells %v", gone, w.facts())
+	}
+	if held.kind != account.BrakeAddresses || held.account != id {
+		t.Errorf("the brake was asked for %q of %q", held.kind, held.account)
+	}
+
+	// What IT says is not held.
+	w.must(w.EmployeeUpdated(t.Context(), w.meta(events.SourceHR, "104711", june.Add(2*time.Hour)),
+		events.EmployeeUpdated{Employee: employee("104711", "Kari", "Nordmann", "kari@new.example", fnr(fnrA))}))
+	held.on = true
+	letter = w.sent("activation", id, "kari@new.example")
+	w.must(w.bounces(letter, "5.1.1", june.Add(3*time.Hour)))
+	if a := w.find(account.ByID, id); a.Address != "" {
+		t.Errorf("with the brake on, IT's word leaves %q in use", a.Address)
+	}
+}
+
+// heldBrake holds everything while it is on.
+type heldBrake struct {
+	on            bool
+	kind, account string
+}
+
+func (b *heldBrake) Allow(_ context.Context, kind, account string) (bool, error) {
+	b.kind, b.account = kind, account
+	return !b.on, nil
 }

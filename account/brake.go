@@ -4,16 +4,17 @@ import "context"
 
 // Kinds of change that a brake counts, each for itself. They follow from what
 // the sources say of roles (one ended, vanished, was cancelled, somebody is
-// reported dead) and from time; what IT orders and what protects a password
-// never asks.
+// reported dead), from time, and from what a relay refuses; what IT orders and
+// what protects a password never asks.
 const (
 	BrakeLeaving   = "leaving"   // letters to those who leave
 	BrakeSuspended = "suspended" // accounts suspended because the roles are over
 	BrakeClosed    = "closed"    // accounts closed, also those never activated
+	BrakeAddresses = "addresses" // addresses that the relay refused, taken out of use
 )
 
 // Brakes lists every kind.
-func Brakes() []string { return []string{BrakeLeaving, BrakeSuspended, BrakeClosed} }
+func Brakes() []string { return []string{BrakeLeaving, BrakeSuspended, BrakeClosed, BrakeAddresses} }
 
 // Brake holds a kind of change when there are suddenly many: a source that
 // answers "nobody" because it is broken must not end thousands of accounts.

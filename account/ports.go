@@ -96,11 +96,13 @@ type Publisher interface {
 	Publish(ctx context.Context, evs ...events.Event) error
 }
 
-// SentMarks knows of each letter what became of it, and whose it was.
+// SentMarks knows of each letter what became of it, and whose it was, and keeps
+// letters that are already on their way from an address.
 //
 // Errors: ErrUnavailable.
 type SentMarks interface {
 	Sent(ctx context.Context, letter string) (events.LetterMark, bool, error)
+	StopAddress(ctx context.Context, account string, s events.StoppedAddress) error
 }
 
 // Attempts counts wrong identity numbers per invitation, in shared state that

@@ -38,7 +38,7 @@ func Decode(subject string, header map[string][]string, body []byte, now time.Ti
 	if !ok {
 		return e, Refuse(ReasonUnknownType, "type", "is no contract that this version knows; check the name and its version")
 	}
-	if allowed := sources(areaOf(attrs["type"])); !slices.Contains(allowed, meta.Source) {
+	if allowed := sources(attrs["type"]); !slices.Contains(allowed, meta.Source) {
 		return e, Refuse(ReasonMalformed, "source", "does not fit the type; it must be "+strings.Join(allowed, " or "))
 	}
 	if e.Data, e.Unknown, err = read(blank, data); err != nil {

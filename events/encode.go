@@ -78,7 +78,7 @@ func (e Event) complete() error {
 	case e.Meta.Subject == "" && fromOutside(areaOf(typ)):
 		return fmt.Errorf("event of type %s lacks a subject", typ)
 	}
-	for _, s := range sources(areaOf(typ)) {
+	for _, s := range sources(typ) {
 		if s == e.Source {
 			return nil
 		}

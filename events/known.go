@@ -35,10 +35,14 @@ func known(eventType string) (Data, bool) {
 	return all[i], true
 }
 
-// sources says who may publish in an area: the first token of the subject and
-// the third of the type.
-func sources(area string) []string {
-	switch area {
+// sources says who may publish a type. It goes by the area, the first token of
+// the subject and the third of the type, but for a letter that came back: the
+// mailer tells it too, where the relay knew at once.
+func sources(eventType string) []string {
+	if eventType == (MailBounced{}).EventType() {
+		return []string{SourceIT, SourceWorker}
+	}
+	switch areaOf(eventType) {
 	case "hr":
 		return []string{SourceHR}
 	case "admissions":

@@ -33,12 +33,34 @@ type LetterMark struct {
 	Text     string    `json:"text,omitempty"`   // the relay's words without what could name a person
 }
 
-// AddressPrint tells whether two addresses of one letter's person are the same
-// and nothing else: it is 16 bits of a hash, so that thousands of a million
-// addresses somebody may try have the same.
-func AddressPrint(letter, address string) string {
-	sum := sha256.Sum256([]byte(letter + "\x00" + strings.ToLower(address)))
+// AddressPrint tells whether two addresses of one letter's person, or of one
+// account, are the same and nothing else: it is 16 bits of a hash, so that many
+// of a million addresses somebody may try have the same.
+func AddressPrint(of, address string) string {
+	sum := sha256.Sum256([]byte(of + "\x00" + strings.ToLower(address)))
 	return hex.EncodeToString(sum[:2])
+}
+
+// StoppedAddress says that an address of an account takes no letters, of those
+// that were asked for up to a time. The worker writes it; the mailer, which
+// sees no directory, reads it before a letter that was already on its way. It
+// holds no address.
+type StoppedAddress struct {
+	Account string    `json:"account"`
+	To      string    `json:"to"` // AddressPrint of the account
+	At      time.Time `json:"at"`
+}
+
+// StopAddress stops letters to an address that were asked for up to then. A
+// later letter was asked for with an address that was in use then, whatever its
+// print.
+func StopAddress(account, address string, at time.Time) StoppedAddress {
+	return StoppedAddress{Account: account, To: AddressPrint(account, address), At: at}
+}
+
+// Stops tells whether a letter that was asked for then must not go out.
+func (s StoppedAddress) Stops(account, address string, asked time.Time) bool {
+	return s.To != "" && !asked.After(s.At) && s.To == AddressPrint(account, address)
 }
 
 // SentTo tells whether the letter went to this address. A mark that does not

@@ -15,9 +15,12 @@ import (
 )
 
 // Marks keeps one mark per letter, durably: an answered Mark survives a crash.
+// Stopped answers which address of an account takes no letters, the zero value
+// where every one does.
 type Marks interface {
 	Sent(ctx context.Context, letter string) (events.LetterMark, bool, error)
 	Mark(ctx context.Context, letter string, m events.LetterMark) error
+	Stopped(ctx context.Context, account string) (events.StoppedAddress, error)
 }
 
 // Publisher publishes events, each exactly once however often it is called
@@ -84,7 +87,14 @@ func (m *Mailer) Deliver(ctx context.Context, meta events.Meta, r events.MailReq
 	case mark.Next.Sub(now) > nextSlack:
 		return m.auditThenLater(ctx, meta, r, mark)
 	case m.expired(mark, r, now):
-		return m.expire(ctx, meta, r, mark)
+		return m.end(ctx, meta, r, mark, reasonExpired)
+	}
+	stopped, err := m.Marks.Stopped(ctx, r.Account)
+	switch {
+	case err != nil:
+		return events.Unavailable(fmt.Errorf("letter %s: read stopped address: %w", r.Letter, err))
+	case stopped.Stops(r.Account, r.Address, meta.Time):
+		return m.end(ctx, meta, r, mark, reasonStopped)
 	}
 	if mark.First.IsZero() {
 		mark.First = now.UTC().Truncate(time.Second)

@@ -77,11 +77,15 @@ func broken(at step) verdict {
 
 func reply(o Outcome, code int, words string) Reply {
 	words = clean(words, 300)
-	return Reply{Outcome: o, Code: code, Status: enhanced.FindString(words), Text: words}
+	r := Reply{Outcome: o, Code: code, Text: words}
+	if status := enhanced.FindString(words); status != "" && int(status[0]-'0') == code/100 {
+		r.Status = strings.TrimSuffix(status, " ")
+	}
+	return r
 }
 
 var (
-	enhanced  = regexp.MustCompile(`\b[245]\.\d{1,3}\.\d{1,3}\b`)
+	enhanced  = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}(?:$| )`) // it stands first: RFC 2034
 	mailboxes = regexp.MustCompile(`\S*@\S*`)
 	digits    = regexp.MustCompile(`\d{11}`)
 )

@@ -33,6 +33,13 @@ type marks struct {
 	mu        sync.Mutex
 	kept      map[string]events.LetterMark
 	failWrite int
+	stopped   map[string]events.StoppedAddress // by account
+}
+
+func (m *marks) Stopped(_ context.Context, account string) (events.StoppedAddress, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.stopped[account], nil
 }
 
 func (m *marks) Sent(_ context.Context, letter string) (events.LetterMark, bool, error) {
@@ -61,6 +68,7 @@ type audit struct {
 	mu   sync.Mutex
 	ids  map[string]bool
 	told []events.Audit
+	back []events.Event // words of letters that nobody takes
 	fail int
 }
 
@@ -77,7 +85,11 @@ func (a *audit) Publish(_ context.Context, evs ...events.Event) error {
 		}
 		if !a.ids[e.Subject()] {
 			a.ids[e.Subject()] = true
-			a.told = append(a.told, e.Data.(events.Audit))
+			if fact, ok := e.Data.(events.Audit); ok {
+				a.told = append(a.told, fact)
+			} else {
+				a.back = append(a.back, e)
+			}
 		}
 	}
 	return nil

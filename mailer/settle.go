@@ -13,6 +13,7 @@ import (
 const (
 	reasonRefused = "refused"   // the relay refused it for good
 	reasonExpired = "expired"   // not worth sending any more
+	reasonStopped = "bounced"   // the address was taken out of use while the letter was due
 	reasonAddress = "address"   // the address is none, or not one we would give to a relay
 	reasonSilence = "no_answer" // the relay fell silent after the last line
 	reasonBusy    = "busy"      // refused for now
@@ -54,16 +55,16 @@ func (m *Mailer) settle(ctx context.Context, meta events.Meta, r events.MailRequ
 	return m.auditThenLater(ctx, meta, r, mark)
 }
 
-// expire ends a letter that is not worth sending any more. One that may be out
-// already keeps "unknown" as its last word: nobody knows that it failed.
-func (m *Mailer) expire(ctx context.Context, meta events.Meta, r events.MailRequest, mark events.LetterMark) error {
+// end ends a letter that is not sent any more. One that may be out already
+// keeps "unknown" as its last word: nobody knows that it failed.
+func (m *Mailer) end(ctx context.Context, meta events.Meta, r events.MailRequest, mark events.LetterMark, reason string) error {
 	if mark.State == events.LetterUnknown {
 		return m.audit(ctx, meta, r, mark)
 	}
 	if mark.First.IsZero() {
 		mark.First = m.Now().UTC()
 	}
-	mark.State, mark.Reason, mark.Last, mark.Next = events.LetterFailed, reasonExpired, m.Now().UTC(), time.Time{}
+	mark.State, mark.Reason, mark.Last, mark.Next = events.LetterFailed, reason, m.Now().UTC(), time.Time{}
 	if err := m.save(ctx, r.Letter, mark); err != nil {
 		return err
 	}
@@ -79,8 +80,9 @@ func (m *Mailer) auditThenLater(ctx context.Context, meta events.Meta, r events.
 	return events.Later(mark.Next)
 }
 
-// audit publishes the fact of the letter's state. It is named by the letter,
-// so that each state is told once however often the letter is handled.
+// audit publishes the fact of the letter's state, and what was learnt of its
+// address. Both are named by the letter, so that each is told once however
+// often the letter is handled.
 func (m *Mailer) audit(ctx context.Context, meta events.Meta, r events.MailRequest, mark events.LetterMark) error {
 	a := events.Audit{
 		What: "letter." + mark.State, Account: r.Account, Actor: events.Actor{Kind: "worker", ID: "mailer"},
@@ -101,7 +103,13 @@ func (m *Mailer) audit(ctx context.Context, meta events.Meta, r events.MailReque
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	return events.Unavailable(m.Publisher.Publish(ctx, events.Once(events.Key(r.Letter)+"-"+mark.State, mark.Last, a)))
+	told := []events.Event{events.Once(events.Key(r.Letter)+"-"+mark.State, mark.Last, a)}
+	if nobodyThere(mark) {
+		back := events.Once(events.Key(r.Letter)+"-refused", mark.Last, events.MailBounced{Letter: r.Letter, Status: mark.Status, Text: mark.Text})
+		back.Meta.Subject = r.Letter
+		told = append(told, back)
+	}
+	return events.Unavailable(m.Publisher.Publish(ctx, told...))
 }
 
 // Waits before the next attempt: they double from the first one to the cap.
@@ -125,4 +133,26 @@ func spread(first time.Duration, n int, letter string, attempt int) time.Duratio
 	_, _ = h.Write([]byte(letter + "/" + strconv.Itoa(attempt)))
 	move := float64(h.Sum32()%4001)/10000 - 0.2
 	return min(longestWait, time.Duration(float64(d)*(1+move))).Round(time.Second)
+}
+
+// nobodyThere tells whether a letter was refused because of its recipient's
+// address, which then is no use for other letters either. Only enhanced status
+// codes tell that (RFC 3463, RFC 7505): a bare 550 can be anything. Policy and
+// content (5.7), our own sender (5.1.7, 5.1.8), a full mailbox (5.2.2), routing
+// (5.4) and "other" (5.1.0, which some servers say of the sender) are not about
+// the address.
+func nobodyThere(mark events.LetterMark) bool {
+	if mark.State != events.LetterFailed || mark.Reason != reasonRefused && mark.Reason != reasonAddress {
+		return false
+	}
+	switch mark.Status {
+	case "5.1.1", // no such mailbox
+		"5.1.2",  // no such host
+		"5.1.3",  // not an address
+		"5.1.6",  // moved, and nobody knows where to
+		"5.1.10", // the domain takes no mail
+		"5.2.1":  // the mailbox is disabled
+		return true
+	}
+	return false
 }

@@ -61,7 +61,8 @@ func (c *Counter) count(ctx context.Context, key string) (int, uint64, error) {
 	return n, s.seq, nil
 }
 
-// Letters are the sent marks, in the bucket "letters".
+// Letters are the sent marks and the stopped addresses, in the bucket
+// "letters".
 type Letters struct {
 	Publisher *Publisher
 }
@@ -78,6 +79,36 @@ func (l *Letters) Sent(ctx context.Context, letter string) (events.LetterMark, b
 	}
 	return mark, true, nil
 }
+
+// StopAddress notes that an account's address takes no letters; the last word
+// counts. It returns when it is stored.
+func (l *Letters) StopAddress(ctx context.Context, account string, s events.StoppedAddress) error {
+	body, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("stopped address: %w", err)
+	}
+	m := &nats.Msg{Subject: bucketSubject(BucketLetters, stoppedKey(account)), Data: body}
+	return l.Publisher.publish(ctx, bucketStream(BucketLetters), nil, m)
+}
+
+// Stopped answers which address of an account takes no letters; the zero value
+// where every one does.
+func (l *Letters) Stopped(ctx context.Context, account string) (events.StoppedAddress, error) {
+	s, err := lastOf(ctx, l.Publisher.conn, bucketStream(BucketLetters), bucketSubject(BucketLetters, stoppedKey(account)))
+	if err != nil || s.seq == 0 || s.gone {
+		return events.StoppedAddress{}, err
+	}
+	var stopped events.StoppedAddress
+	if err := json.Unmarshal(s.data, &stopped); err != nil {
+		return events.StoppedAddress{}, fmt.Errorf("stopped address: %w", err)
+	}
+	return stopped, nil
+}
+
+// stoppedKey has two tokens, which no letter's mark has.
+func stoppedKey(account string) string { return stoppedPrefix + events.Key(account) }
+
+const stoppedPrefix = "stopped."
 
 // Mark notes what is known of a letter; the last word counts. It returns when
 // it is stored.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -133,13 +134,16 @@ func (f *finding) read(ctx context.Context, stream string, found func(jetstream.
 	})
 }
 
-// letters finds the sent marks, and whose letters they are.
+// letters finds the sent marks, whose letters they are, and the address that
+// takes none.
 func (f *finding) letters(ctx context.Context) (ids []string, err error) {
 	prefix := bucketSubject(BucketLetters, "")
 	err = f.read(ctx, bucketStream(BucketLetters), func(m jetstream.Msg, seq uint64) error {
 		var mark events.LetterMark
 		if json.Unmarshal(m.Data(), &mark) == nil && mark.Account == f.Account {
-			ids = append(ids, m.Subject()[len(prefix):])
+			if id := m.Subject()[len(prefix):]; !strings.HasPrefix(id, stoppedPrefix) {
+				ids = append(ids, id)
+			}
 			f.add(bucketStream(BucketLetters), seq)
 		}
 		return nil

@@ -60,6 +60,9 @@ func (s somebody) live(t *testing.T, js jetstream.JetStream, p *Publisher) {
 		}
 		command(events.MailBounced{Letter: l.ID, Status: "5.1.1", Text: s.address + " unknown"}, events.SourceIT, l.ID)
 	}
+	if err := letters.StopAddress(ctx, s.account, events.StopAddress(s.account, s.address, testTime)); err != nil {
+		t.Fatal(err)
+	}
 	publish(t, p, events.Once("wait-"+s.account, testTime, events.WaitingLetter{Account: s.account, Kind: events.LetterActivation, Group: "main"}))
 	aside := &Aside{Publisher: p}
 	lane, err := js.CreateConsumer(ctx, Intake, jetstream.ConsumerConfig{FilterSubject: "p.*.hr.*.*." + s.no})

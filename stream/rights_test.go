@@ -171,6 +171,16 @@ func TestEachRoleDoesItsWorkWithTheDocumentedRights(t *testing.T) {
 	if _, found, err := (&Letters{Publisher: wp}).Sent(ctx, "l1"); err != nil || !found {
 		t.Errorf("worker reads whose letter came back: %v, %v", found, err)
 	}
+	must("worker stops an address", (&Letters{Publisher: wp}).StopAddress(ctx, "a1", events.StopAddress("a1", "kari@example.org", testTime)))
+	if s, err := letters.Stopped(ctx, "a1"); err != nil || !s.Stops("a1", "kari@example.org", testTime) || s.Stops("a2", "kari@example.org", testTime) {
+		t.Errorf("mailer reads the stopped address %+v, %v", s, err)
+	}
+	if s, err := letters.Stopped(ctx, "a2"); err != nil || s != (events.StoppedAddress{}) {
+		t.Errorf("mailer reads a stopped address of an account that has none: %+v, %v", s, err)
+	}
+	back := events.Once("l1-refused", testTime, events.MailBounced{Letter: "l1", Status: "5.1.1"})
+	back.Meta.Subject = "l1"
+	must("mailer tells of a refused address", mp.Publish(ctx, back))
 
 	_, pp, portalRefused := b.publisherAs("portal")
 	acted := events.Event{

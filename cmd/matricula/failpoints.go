@@ -13,6 +13,7 @@ import (
 
 	"usn.no/matricula/account"
 	"usn.no/matricula/events"
+	"usn.no/matricula/mailer"
 	"usn.no/matricula/policy"
 )
 
@@ -132,10 +133,10 @@ func (w watchedWaiting) Plan(ctx context.Context, group, kind string, due time.T
 	return around("waiting.plan", func() error { return w.Waiting.Plan(ctx, group, kind, due) })
 }
 
-type watchedMarks struct{ marks }
+type watchedMarks struct{ mailer.Marks }
 
 func (w watchedMarks) Mark(ctx context.Context, letter string, m events.LetterMark) error {
-	return around("letters.mark", func() error { return w.marks.Mark(ctx, letter, m) })
+	return around("letters.mark", func() error { return w.Marks.Mark(ctx, letter, m) })
 }
 
 type watchedPINs struct{ account.PINs }
@@ -149,7 +150,7 @@ func watchPasswords(p account.Passwords) account.Passwords { return watchedPassw
 func watchClaims(c account.Claims) account.Claims          { return watchedClaims{c} }
 func watchPublisher(p account.Publisher) account.Publisher { return watchedPublisher{p} }
 func watchWaiting(w account.Waiting) account.Waiting       { return watchedWaiting{w} }
-func watchMarks(m marks) marks                             { return watchedMarks{m} }
+func watchMarks(m mailer.Marks) mailer.Marks               { return watchedMarks{m} }
 func watchPINs(p account.PINs) account.PINs                { return watchedPINs{p} }
 
 // portalWindows takes the portal's window check out at the failpoint "window":

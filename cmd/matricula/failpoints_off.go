@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"usn.no/matricula/account"
+	"usn.no/matricula/mailer"
 	"usn.no/matricula/policy"
 )
 
@@ -16,7 +17,7 @@ func watchPasswords(p account.Passwords) account.Passwords { return p }
 func watchClaims(c account.Claims) account.Claims          { return c }
 func watchPublisher(p account.Publisher) account.Publisher { return p }
 func watchWaiting(w account.Waiting) account.Waiting       { return w }
-func watchMarks(m marks) marks                             { return m }
+func watchMarks(m mailer.Marks) mailer.Marks               { return m }
 func watchPINs(p account.PINs) account.PINs                { return p }
 func portalWindows(ws policy.Windows) policy.Windows       { return ws }
 
