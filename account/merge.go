@@ -84,7 +84,11 @@ func (l *Lifecycle) merge(ctx context.Context, m events.Meta, e events.AccountMe
 	if denied != "" {
 		return l.denies(ctx, g, denied)
 	}
-	return l.unite(ctx, g)
+	merged := g.from.Merged != ""
+	if err := l.unite(ctx, g); err != nil || !merged {
+		return err
+	}
+	return l.denies(ctx, g, DeniedAlready) // under its name: of the order that did it, it is told that it did
 }
 
 // denies tells that nothing was merged.

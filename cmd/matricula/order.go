@@ -24,10 +24,12 @@ type orderOutcome struct {
 	Reason   string     `json:"reason,omitempty"` // of one that was not done
 	Text     string     `json:"text,omitempty"`
 	Dead     string     `json:"dead_letter,omitempty"`
-	Facts    []string   `json:"facts,omitempty"` // audit facts it led to
+	Fact     string     `json:"fact,omitempty"` // the audit fact that says so
 	State    string     `json:"state,omitempty"`
 	Why      string     `json:"why,omitempty"`
 	Since    *time.Time `json:"since,omitempty"`
+
+	data events.Data
 }
 
 // outcomeUnknown is an order that nobody has been seen to handle; the others
@@ -53,7 +55,7 @@ func (s *system) order(c *cobra.Command, p account.Directory, a account.Account,
 	if err := s.publisher(s.js).Publish(c.Context(), e); err != nil {
 		return err
 	}
-	o := orderOutcome{Username: a.Username, Account: a.ID, Event: e.ID, Outcome: outcomeUnknown}
+	o := orderOutcome{Username: a.Username, Account: a.ID, Event: e.ID, Outcome: outcomeUnknown, data: d}
 	if err := s.await(c.Context(), &o, next, f.wait); err != nil {
 		return err
 	}
@@ -87,6 +89,9 @@ func (s *system) await(ctx context.Context, o *orderOutcome, next uint64, wait t
 		if !ok || a.Cause != o.Event {
 			return nil
 		}
+		if _, merger := o.data.(events.AccountMerged); merger && a.What == events.AuditUpdated {
+			return nil // of the account that is kept; the other follows
+		}
 		o.take(a)
 		return seen
 	})
@@ -97,8 +102,7 @@ func (s *system) await(ctx context.Context, o *orderOutcome, next uint64, wait t
 }
 
 func (o *orderOutcome) take(a events.Audit) {
-	o.Facts = append(o.Facts, a.What)
-	o.Outcome, o.Reason = a.Outcome, a.Reason
+	o.Fact, o.Outcome, o.Reason = a.What, a.Outcome, a.Reason
 	if a.What == events.AuditEventRejected {
 		o.Dead = a.Details["dead_letter"]
 	}
@@ -122,14 +126,16 @@ func (s *system) because(ctx context.Context, o *orderOutcome) error {
 // whyNot are the reasons an order was not done, in words.
 func whyNot(reason string) string {
 	text := map[string]string{
-		account.DeniedAlready:   "it is so already",
-		account.DeniedOlder:     "a newer order stands",
-		account.DeniedClosed:    "the account is closed",
-		account.DeniedNoNumber:  "the person has no identity number yet",
-		account.DeniedNoAddress: "there is no address that letters can go to",
-		account.DeniedNoRole:    "the person has no role",
-		account.DeniedLocked:    "the account is suspended for another reason",
-		account.DeniedNoWay:     "the only address lies inside the account itself",
+		account.DeniedAlready:    "it is so already",
+		account.DeniedOlder:      "a newer order about the same stands",
+		account.DeniedClosed:     "the account is closed, or the one that it was to be joined to",
+		account.DeniedMerged:     "one of the two was merged into another account before",
+		account.DeniedSuspended:  "the account is suspended for another reason",
+		account.DeniedNoPassword: "the account has no password",
+		account.DeniedNoNumber:   "the person has no identity number yet",
+		account.DeniedNoAddress:  "there is no address that letters can go to",
+		account.DeniedNoRole:     "the person has no role",
+		account.DeniedNoWay:      "the only address lies inside the account itself",
 	}[reason]
 	if text == "" {
 		return reason
@@ -167,7 +173,7 @@ func (o orderOutcome) line() string {
 	case o.Reason == account.DeniedAlready:
 		line += "  nothing to do: " + whyNot(o.Reason)
 	case o.Outcome == outcomeDone:
-		line += "  " + strings.Join(o.Facts, ", ")
+		line += "  " + o.Fact
 	}
 	if o.State != "" {
 		line += fmt.Sprintf("  (%s: %s since %s)", o.State, o.Why, oslo(*o.Since))
