@@ -96,7 +96,7 @@ func (l *Lifecycle) announce(ctx context.Context, a announcement, ids []events.I
 	a.usernames = l.candidates(a, id)
 	claim, err := l.claim(ctx, id, l.handles(a), a.usernames)
 	if err != nil {
-		return parked(err, "data.identifiers")
+		return parked(a.Meta, err, "data.identifiers")
 	}
 	acc, found, err := l.findClaimed(ctx, claim)
 	if err != nil {

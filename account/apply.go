@@ -115,7 +115,7 @@ func (l *Lifecycle) applyFullState(ctx context.Context, a announcement, acc Acco
 	after, err := l.updateHeir(ctx, acc.ID, func(now *Account) (bool, error) {
 		s = step{}
 		if !now.Erased.IsZero() {
-			return false, nil
+			return false, now.risen(a.Meta)
 		}
 		before := now.Clone()
 		newer := now.seen(a.Meta, FacetProfile) == "new" || now.seen(a.Meta, FacetRoles) == "new"
@@ -158,7 +158,7 @@ func (l *Lifecycle) SONumberIssued(ctx context.Context, m events.Meta, e events.
 	}
 	handles := l.Identity.NumberHandles("so", e.SONumber)
 	if err := l.join(ctx, claim, handles, nil); err != nil {
-		return parked(err, "data.so_number")
+		return parked(m, err, "data.so_number")
 	}
 	var s step
 	after, err := l.updateHeir(ctx, claim.Account, func(now *Account) (bool, error) {

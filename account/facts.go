@@ -53,6 +53,9 @@ func (l *Lifecycle) publishFacts(ctx context.Context, a Account) error {
 	if err := l.offerPINs(ctx, a); err != nil {
 		return err
 	}
+	if err := l.unclaim(ctx, a); err != nil {
+		return err
+	}
 	var out []events.Event
 	for _, f := range a.Unsent {
 		out = append(out, l.factEvents(a, f)...)
@@ -71,7 +74,7 @@ func (l *Lifecycle) publishFacts(ctx context.Context, a Account) error {
 			return slices.ContainsFunc(published, func(p Fact) bool { return p.ID == f.ID })
 		})
 		removed := len(left) != len(now.Unsent)
-		now.Unsent = left
+		now.Unsent, now.Handles = left, now.keptHandles(published)
 		return removed, nil
 	})
 	if errors.Is(err, ErrNotFound) {

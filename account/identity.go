@@ -167,6 +167,9 @@ func (l *Lifecycle) join(ctx context.Context, c Claim, handles []string, held ma
 		if _, ok := held[h]; ok {
 			continue
 		}
+		if err := l.remains(ctx, c); err != nil {
+			return err
+		}
 		other, err := l.take(ctx, []string{h}, c)
 		if err != nil {
 			return err
@@ -205,9 +208,14 @@ func (l *Lifecycle) claimed(ctx context.Context, source, subject string) (Claim,
 	return l.whose(ctx, held)
 }
 
-// parked turns a conflict into the dead letter that names the accounts.
-func parked(err error, field string) error {
+// parked turns a conflict into the dead letter that names the accounts, and
+// word of somebody erased into what is to be said of it.
+func parked(m events.Meta, err error, field string) error {
 	var c *errConflict
+	var gone *risenError
+	if errors.As(err, &gone) {
+		return gone.account.risen(m)
+	}
 	if !errors.As(err, &c) {
 		return err
 	}

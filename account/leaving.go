@@ -80,7 +80,7 @@ func (l *Lifecycle) renumber(ctx context.Context, m events.Meta, e events.IDChan
 		handles = append(handles, l.Identity.NumberHandles(n.Type, n.Value)...)
 	}
 	if err := l.join(ctx, claim, handles, nil); err != nil {
-		return parked(err, "data.new.value")
+		return parked(m, err, "data.new.value")
 	}
 	_, err = l.change(ctx, Key{ByID, claim.Account}, m, func(a *Account) bool {
 		news := addNumbers(a, ns)

@@ -14,11 +14,12 @@ type LeavingRules struct {
 	SuspendAfter   policy.Days // 30 days
 	CloseAfter     policy.Days // 90 days; also after a cancellation or a death
 	NeverActivated policy.Days // closes who has not activated since the opening; 365 days
+	EraseAfter     policy.Days // erases what has been closed so long; 365 days
 }
 
 // DefaultLeavingRules are the university's.
 func DefaultLeavingRules() LeavingRules {
-	return LeavingRules{SuspendAfter: 30, CloseAfter: 90, NeverActivated: 365}
+	return LeavingRules{SuspendAfter: 30, CloseAfter: 90, NeverActivated: 365, EraseAfter: 365}
 }
 
 // LostByClosing is PasswordLost of an account that was closed: whoever comes
@@ -253,6 +254,7 @@ func (l *Lifecycle) settle(ctx context.Context, a *Account, c cause) error {
 		}
 	}
 	l.affiliate(a, now, c)
+	l.eraseDue(a, now, c)
 	return nil
 }
 

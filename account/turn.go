@@ -23,7 +23,7 @@ func (l *Lifecycle) change(ctx context.Context, k Key, m events.Meta, join func(
 	a, err = l.updateHeir(ctx, a.ID, func(now *Account) (bool, error) {
 		s = step{again: true, carried: true}
 		if !now.Erased.IsZero() {
-			return false, nil
+			return false, now.risen(m)
 		}
 		before := now.Clone()
 		if !join(now) {

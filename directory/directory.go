@@ -154,6 +154,12 @@ func (d *Directory) Update(ctx context.Context, was, now account.Account) error 
 	if now.PasswordGone {
 		changes = append(changes, change{name: userPassword, replace: true})
 	}
+	if !now.Erased.IsZero() && was.Erased.IsZero() {
+		changes = append(changes, change{name: passwordKept, replace: true})
+		if err := d.strip(ctx, was); err != nil {
+			return err
+		}
+	}
 	return d.modify(ctx, was, changes, nil)
 }
 

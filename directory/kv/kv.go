@@ -113,6 +113,9 @@ func (d *Directory) Update(ctx context.Context, was, now account.Account) error 
 		if now.PasswordGone {
 			r.Hash = ""
 		}
+		if !now.Erased.IsZero() {
+			r.Kept = nil
+		}
 		return nil
 	})
 }
