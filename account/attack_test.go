@@ -1,7 +1,10 @@
 package account_test
 
 import (
+	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -225,5 +228,55 @@ func TestT15LetterGoesWhereTheDirectorySaysWhoeverAsks(t *testing.T) {
 	}
 	if r := w.mail("mail." + events.LetterReset + ".>"); r.Address != "256801@example.org" {
 		t.Errorf("the letter goes to %q", r.Address)
+	}
+}
+
+// counted notes what is asked of the ports, in order.
+type counted struct {
+	account.Directory
+	account.Passwords
+	account.Attempts
+	calls []string
+}
+
+func (c *counted) Find(ctx context.Context, k account.Key) (account.Account, error) {
+	c.calls = append(c.calls, "find by "+k.Kind)
+	return c.Directory.Find(ctx, k)
+}
+
+func (c *counted) Verify(ctx context.Context, username, word string) error {
+	c.calls = append(c.calls, "verify")
+	return c.Passwords.Verify(ctx, username, word)
+}
+
+func (c *counted) Add(ctx context.Context, key string) (int, error) {
+	c.calls = append(c.calls, "add "+strings.Join(strings.Split(key, ".")[:2], "."))
+	return c.Attempts.Add(ctx, key)
+}
+
+func (c *counted) Count(ctx context.Context, key string) (int, error) {
+	c.calls = append(c.calls, "count")
+	return c.Attempts.Count(ctx, key)
+}
+
+func TestT18TheSameIsReadAndCountedForEverybody(t *testing.T) {
+	t.Parallel()
+	w := bucketWorld(t)
+	w.activeStudent("256801", fnrA)
+	w.invitedStudent("256802", fnrB)
+	done := func(in account.Try) []string {
+		p := w.portal()
+		c := &counted{Directory: p.Directory, Passwords: p.Passwords, Attempts: p.Attempts}
+		p.Directory, p.Passwords, p.Attempts = c, c, c
+		if _, err := p.SignIn(t.Context(), in); !onlyWrong(err) {
+			t.Errorf("%s is answered %v", in.Username, err)
+		}
+		return c.calls
+	}
+	want := done(try("256801", "wrong", "here"))
+	for _, who := range []string{"nobody12", "256802", "*)(uid=*", ""} {
+		if got := done(try(who, password, "here")); !slices.Equal(got, want) {
+			t.Errorf("for %q the portal does %v, for somebody who exists %v", who, got, want)
+		}
 	}
 }

@@ -51,6 +51,136 @@ func TestT1PasswordWithoutProofIsRefused(t *testing.T) {
 	}
 }
 
+// TestT1NoOtherOrderOfStepsSetsAPassword goes every pair of steps, each with a
+// browser that has come as far as the right number and one that has not.
+func TestT1NoOtherOrderOfStepsSetsAPassword(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	h.life.move("karnor", good)
+	ticket := h.life.invite("kari", nil)
+	rules := choice(h.visitor(t).prove(h.life.invite("other", nil)), fresh)
+	wrong := url.Values{"role": {"student"}, "number": {"05840399895"}}
+	steps := []struct {
+		name string
+		do   func(*visitor)
+	}{
+		{"open the link", func(v *visitor) { v.visit("/a/" + ticket) }},
+		{"open the page of the password", func(v *visitor) { v.get("/activate/password") }},
+		{"type an empty number", func(v *visitor) { v.post("/activate", nil) }},
+		{"type a wrong role", func(v *visitor) { v.post("/activate", url.Values{"role": {"employee"}, "number": {number}}) }},
+		{"send the password", func(v *visitor) { v.post("/activate/password", rules) }},
+		{"ask for another link", func(v *visitor) { v.post("/activate/again", nil) }},
+		{"open the receipt", func(v *visitor) { v.get("/activate/done") }},
+		{"change a password", func(v *visitor) {
+			v.post("/password", url.Values{"username": {"karnor"}, "old": {"wrong"}, "password": {fresh}})
+		}},
+		{"renew a password", func(v *visitor) {
+			v.post("/compromised/password", url.Values{"number": {number}, "password": {fresh}})
+		}},
+		{"report by a session", func(v *visitor) { v.post("/compromised", url.Values{"way": {"session"}}) }},
+		{"accept the rules", func(v *visitor) { v.post("/rules/accept", url.Values{"rules": rules["rules"], "accept": {"yes"}}) }},
+		{"sign in wrongly", func(v *visitor) { v.post("/signin", url.Values{"username": {"karnor"}, "password": {"wrong"}}) }},
+	}
+	for _, one := range steps {
+		for _, two := range steps {
+			v := h.visitor(t)
+			one.do(v)
+			two.do(v)
+			v.post("/activate/password", rules)
+			if h.life.at(ticket).spent || h.life.called("activate") != 0 {
+				t.Fatalf("to %s, then to %s, sets a password", one.name, two.name)
+			}
+		}
+	}
+	v := h.visitor(t)
+	v.visit("/a/" + ticket)
+	v.post("/activate", wrong)
+	v.post("/activate/password", rules)
+	if who := h.life.people.persons["karnor"]; h.life.at(ticket).spent || who.password != good || who.acceptances != 0 || who.blocked {
+		t.Errorf("the steps left karnor with %q, %d acceptances, blocked %t", who.password, who.acceptances, who.blocked)
+	}
+}
+
+// TestT9SealOpensAsWhatItIsOnly hands what each cookie holds in as each other.
+func TestT9SealOpensAsWhatItIsOnly(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	h.life.move("karnor", good)
+	v := h.reader(t)
+	v.signIn("karnor", good)
+	ticket := h.life.invite("kari", nil)
+	v.prove(ticket)
+	held := v.cookies()
+	w := h.reader(t)
+	w.post("/activate/password", choice(w.prove(h.life.invite("ola", func(i *invitation) { i.username = "olanor" })), good))
+	held["__Host-matricula-receipt"] = w.cookies()["__Host-matricula-receipt"]
+	for _, state := range h.life.sessions.all() {
+		held["the state of a session"] = state
+	}
+	if len(held) < 6 {
+		t.Fatalf("only %v are held", keysOf(held))
+	}
+	doors := map[string]func(*visitor) bool{
+		"session": func(v *visitor) bool { return v.get("/account").location() != "/signin" },
+		"proof":   func(v *visitor) bool { return v.get("/activate/password").location() != "/activate" },
+		"receipt": func(v *visitor) bool { return v.get("/activate/done").location() != "/activate" },
+		"ticket": func(v *visitor) bool {
+			return v.post("/activate", url.Values{"role": {"student"}, "number": {number}}).location() == "/activate/password"
+		},
+		"known": func(v *visitor) bool {
+			v.post("/signin", url.Values{"username": {"karnor"}, "password": {"wrong"}})
+			tries := h.life.tries()
+			return tries[len(tries)-1].Known
+		},
+	}
+	for door, opens := range doors {
+		for name, value := range held {
+			key := "__Host-matricula-" + door
+			v := h.reader(t)
+			if door == "proof" {
+				v.visit("/a/" + ticket)
+			}
+			v.setCookie(key, value)
+			if got := opens(v); got != (name == key) {
+				t.Errorf("%s as %s opens: %t", name, door, got)
+			}
+		}
+	}
+}
+
+func TestT15NoFieldNamesAnAccountOrAnAddress(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	h.life.move("karnor", good)
+	h.life.move("olanor", good)
+	v := h.reader(t)
+	v.signIn("karnor", good)
+	v.visit("/a/" + h.life.invite("kari", nil))
+	forms := map[string]url.Values{
+		"/activate": {"role": {"student"}, "number": {number}}, "/activate/password": {"password": {fresh}, "accept": {"yes"}}, "/activate/again": {},
+		"/signin": {"username": {"karnor"}, "password": {good}}, "/signout/everywhere": {}, "/rules/accept": {"accept": {"yes"}},
+		"/password": {"old": {good}, "password": {fresh}}, "/forgot": {"number": {number}, "family": {"Li"}},
+		"/compromised": {"way": {"session"}}, "/compromised/password": {"number": {number}, "password": {fresh}},
+	}
+	for path, form := range forms {
+		for _, field := range []string{"id", "account", "ID", "uid", "to", "mail", "email", "address", "invitation", "ticket", "proof", "from", "dn"} {
+			more := url.Values{field: {"id-olanor"}}
+			for name, values := range form {
+				more[name] = values
+			}
+			if p := v.post(path, more); p.status != http.StatusBadRequest {
+				t.Errorf("%s with the field %s is answered %d", path, field, p.status)
+			}
+		}
+		if p := v.post(path+"?account=id-olanor&mail=evil@example.org", url.Values{"unknown": {"x"}}); p.status != http.StatusBadRequest {
+			t.Errorf("%s with a field of no form is answered %d", path, p.status)
+		}
+	}
+	if olanor := h.life.people.persons["olanor"]; olanor.password != good || olanor.blocked || len(h.life.requests()) != 0 {
+		t.Error("a field reached somebody else")
+	}
+}
+
 func TestT5ChangedSealIsNoSeal(t *testing.T) {
 	t.Parallel()
 	h := open(t)

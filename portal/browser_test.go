@@ -119,9 +119,16 @@ func judge(t *testing.T, out []byte) {
 func residents(l *life) {
 	l.move("karnor", good) // whom a letter reports
 	for _, lang := range languages() {
-		for _, name := range []string{"own", "change", "breached", "breached-again", "many"} {
+		for _, name := range []string{"own", "change", "breached", "breached-again", "many", "receipt", "rules", "newcomer"} {
 			p := l.move(name+"-"+lang, good)
 			p.Language, p.breached = lang, strings.HasPrefix(name, "breached")
+			p.Untold = name == "receipt"
+			switch name {
+			case "rules":
+				p.Rules = account.Acceptance{Version: "2026-02", Hash: "of an older text", At: july.AddDate(-1, 0, 0)}
+			case "newcomer":
+				p.Rules = account.Acceptance{}
+			}
 		}
 	}
 	l.people.limits = map[string]int{"many": 3}
@@ -130,9 +137,10 @@ func residents(l *life) {
 // cast invites one person for every page that needs one, in every language.
 func cast(l *life) map[string]string {
 	changes := map[string]func(*invitation){
-		"identify": nil, "password": nil, "done": nil, "journey-scripts": nil, "journey-plain": nil, "journey-keyboard": nil, "journey-vectors": nil,
+		"identify": nil, "password": nil, "done": func(i *invitation) { i.username = "receipt-" + i.language }, "journey-scripts": nil, "journey-plain": nil, "journey-keyboard": nil, "journey-vectors": nil,
 		"identify-wrong": nil,
 		"closed":         func(i *invitation) { i.opens = time.Date(2027, 7, 31, 22, 0, 0, 0, time.UTC) },
+		"replaced":       func(i *invitation) { i.lookFault = account.ErrReplaced },
 		"spent":          func(i *invitation) { i.spent = true },
 		"expired":        func(i *invitation) { i.expires = july },
 		"frozen":         func(i *invitation) { i.wrong = wrongNumbers },

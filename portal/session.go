@@ -184,14 +184,17 @@ func (s *site) try(r *http.Request, username, password string) account.Try {
 	return t
 }
 
-// steady waits until a whole number of paces has passed: whether somebody
-// exists does not show in how long an answer takes.
+// steady waits until a whole number of paces has passed, and a little more by
+// chance, which the edges of the steps drown in: whether somebody exists does
+// not show in how long an answer takes.
 func (s *site) steady(ctx context.Context, began time.Time) {
 	if s.Pace <= 0 {
 		return
 	}
 	over := time.Since(began) % s.Pace
-	t := time.NewTimer(s.Pace - over)
+	var chance [1]byte
+	_, _ = rand.Read(chance[:]) // never fails since Go 1.24
+	t := time.NewTimer(s.Pace - over + s.Pace/16*time.Duration(chance[0])/256)
 	defer t.Stop()
 	select {
 	case <-t.C:
