@@ -4,6 +4,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 )
 
@@ -28,9 +29,15 @@ type previewPage struct {
 	Frame        string
 }
 
+// previewGroup is a letter, with the people it is shown to.
 type previewGroup struct {
 	Letter string
-	Items  []previewItem
+	People []previewPerson
+}
+
+type previewPerson struct {
+	About string
+	Items []previewItem // one a language
 }
 
 type previewItem struct {
@@ -70,12 +77,24 @@ func (b *Mailbox) showTemplates(w http.ResponseWriter, r *http.Request, t *templ
 		page(w, t, "templates.html", p)
 		return
 	}
-	for i, one := range all {
-		if n := len(p.Groups); n == 0 || p.Groups[n-1].Letter != one.Letter {
-			p.Groups = append(p.Groups, previewGroup{Letter: one.Letter})
-		}
-		g := &p.Groups[len(p.Groups)-1]
-		g.Items = append(g.Items, previewItem{one, i})
-	}
+	p.Groups = grouped(all)
 	page(w, t, "templates.html", p)
+}
+
+// grouped puts the languages of a person side by side.
+func grouped(all []Preview) []previewGroup {
+	var out []previewGroup
+	for i, one := range all {
+		if n := len(out); n == 0 || out[n-1].Letter != one.Letter {
+			out = append(out, previewGroup{Letter: one.Letter})
+		}
+		g := &out[len(out)-1]
+		at := slices.IndexFunc(g.People, func(p previewPerson) bool { return p.About == one.About })
+		if at < 0 {
+			at = len(g.People)
+			g.People = append(g.People, previewPerson{About: one.About})
+		}
+		g.People[at].Items = append(g.People[at].Items, previewItem{one, i})
+	}
+	return out
 }
