@@ -20,14 +20,17 @@ import (
 // numbers are reserved, so that a feed cannot make a second account of it:
 // such an event becomes a dead letter until a human has decided.
 type Import struct {
-	Life   *Lifecycle // Claims, Identity, Directory, Synthetic, Realm, Now
+	Life   *Lifecycle // Claims, Identity, Directory, Synthetic, Now
 	Estate Estate
+	Ledger Ledger
 	// Retired are usernames that nobody has any more and nobody may have again.
 	Retired []string
 	// Unknown adopts those, too, whom no event could find: guests, services.
 	Unknown bool
 	// Progress, where given, is told how many of how many are done.
 	Progress func(done, of int)
+
+	void map[string]Claim // reservations that nothing explains any more
 }
 
 // Adoption is what becomes of one existing entry.
@@ -44,7 +47,6 @@ type Adoption struct {
 	handles []string // claim keys of numbers and sources
 	names   []string // claim keys of usernames
 	reserve Claim    // what holds its keys while it is in conflict
-	void    []string // claims that are somebody's reservation and nobody's any more
 }
 
 func (a *Adoption) conflict(reason string, with ...string) {
@@ -64,8 +66,12 @@ func (a *Adoption) conflict(reason string, with ...string) {
 // Plan reads the directory and the claims and says what would become of each
 // entry, by username. It writes nothing.
 func (i *Import) Plan(ctx context.Context) ([]*Adoption, error) {
+	held, err := ledger(ctx, i.Ledger) // before the entries: a worker writes in this order
+	if err != nil {
+		return nil, err
+	}
 	var all []*Adoption
-	err := i.Estate.Existing(ctx, func(e Existing) bool {
+	err = i.Estate.Existing(ctx, func(e Existing) bool {
 		all = append(all, i.plan(e))
 		return true
 	})
@@ -76,7 +82,13 @@ func (i *Import) Plan(ctx context.Context) ([]*Adoption, error) {
 		return cmp.Or(compare(x.Username, y.Username), compare(x.entry.NIN, y.entry.NIN))
 	})
 	shared(all)
-	return all, i.held(ctx, all)
+	if err := i.stale(ctx, held, all); err != nil {
+		return nil, err
+	}
+	for _, a := range all {
+		a.compare(held)
+	}
+	return all, nil
 }
 
 // plan judges an entry by itself.
@@ -86,7 +98,7 @@ func (i *Import) plan(e Existing) *Adoption {
 		a.conflict(e.Unfit)
 	}
 	id := i.Life.Identity
-	a.reserve = Claim{Account: id.AccountID(sourceImport, strings.ToLower(e.Username)), Username: e.Username}
+	a.reserve = Claim{Account: id.kept().AccountID(sourceImport, strings.ToLower(e.Username)), Username: e.Username}
 	number, odd := e.number(policy.NumberOptions{Synthetic: i.Life.Synthetic, At: i.Life.Now()})
 	if odd {
 		a.Notes = append(a.Notes, NoteNumber)
@@ -102,7 +114,7 @@ func (i *Import) plan(e Existing) *Adoption {
 	a.account.ID = a.reserve.Account
 	for n, r := range roles {
 		if n == 0 {
-			a.account.ID = id.AccountID(sourceOf(r.Kind), r.Key)
+			a.account.ID = id.kept().AccountID(sourceOf(r.Kind), r.Key)
 		}
 		a.handles = append(a.handles, id.SourceHandles(sourceOf(r.Kind), r.Key)...)
 	}
@@ -200,6 +212,11 @@ func adoptedFact(a Account, at time.Time) Fact {
 //
 // Errors: ErrUnavailable; what is done by then stays done.
 func (i *Import) Adopt(ctx context.Context, all []*Adoption) error {
+	for key, was := range i.void {
+		if err := i.Life.release(ctx, was, []string{key}); err != nil {
+			return err
+		}
+	}
 	if err := i.retire(ctx, all); err != nil {
 		return err
 	}

@@ -9,6 +9,31 @@ import (
 	"strings"
 )
 
+// Ledger reads all claims, as an operator may.
+//
+// Errors: ErrUnavailable.
+type Ledger interface {
+	Each(ctx context.Context, f func(key string, value []byte)) error
+}
+
+// ledger is every claim by its key.
+func ledger(ctx context.Context, l Ledger) (map[string]Claim, error) {
+	held := map[string]Claim{}
+	var failed error
+	err := l.Each(ctx, func(key string, value []byte) {
+		var c Claim
+		if err := json.Unmarshal(value, &c); err != nil {
+			failed = fmt.Errorf("claim %s: %w", key, err)
+			return
+		}
+		held[key] = c
+	})
+	if err == nil {
+		err = failed
+	}
+	return held, err
+}
+
 // shared finds what two entries claim alike. Neither is adopted: which of them
 // is right is for a human.
 func shared(all []*Adoption) {
@@ -38,59 +63,59 @@ func shared(all []*Adoption) {
 	}
 }
 
-// claimsAtOnce is how many entries' claims are read together.
-const claimsAtOnce = 50
+// reservation tells whether a claim was made for an entry in conflict. A person
+// whom no event could find, once adopted, has such an account ID too.
+func (i *Import) reservation(c Claim) bool {
+	return c.Account == i.Life.Identity.kept().AccountID(sourceImport, strings.ToLower(c.Username))
+}
 
-// held compares with the claims that are there.
-func (i *Import) held(ctx context.Context, all []*Adoption) error {
-	strangers := map[string]*Adoption{}
-	for _, a := range all {
-		strangers[a.reserve.Account] = a
+// stale drops from held, and lists, the reservations that no entry explains
+// any more: a number that was corrected, an entry that was deleted. Names stay
+// reserved for ever.
+func (i *Import) stale(ctx context.Context, held map[string]Claim, all []*Adoption) error {
+	says := map[string]map[string]bool{}
+	know := func(account string, keys []string) {
+		if says[account] == nil {
+			says[account] = map[string]bool{}
+		}
+		for _, k := range keys {
+			says[account][k] = true
+		}
 	}
-	for some := range slices.Chunk(all, claimsAtOnce) {
-		var keys []string
-		for _, a := range some {
-			keys = slices.Concat(keys, a.handles, a.names)
+	for _, a := range all {
+		know(a.reserve.Account, a.handles)
+	}
+	err := i.Life.Directory.Each(ctx, Query{}, func(a Account) bool {
+		if !a.Adopted.IsZero() {
+			know(a.ID, a.Handles)
 		}
-		held, err := i.Life.Claims.Read(ctx, keys)
-		if err != nil {
-			return err
-		}
-		for _, a := range some {
-			if err := a.compare(held, strangers); err != nil {
-				return err
-			}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	i.void = map[string]Claim{}
+	for key, c := range held {
+		if version(key) != 0 && i.reservation(c) && !says[c.Account][key] {
+			i.void[key] = c
+			delete(held, key)
 		}
 	}
 	return nil
 }
 
 // compare sees whose an entry's keys are by now. An account ID that has been
-// reserved for it stays: events may have joined it. A reservation for another
-// entry that no longer says the same is void.
-func (a *Adoption) compare(held map[string][]byte, strangers map[string]*Adoption) error {
+// reserved for it stays: events may have joined it.
+func (a *Adoption) compare(held map[string]Claim) {
 	for _, key := range slices.Concat(a.names, a.handles) {
-		raw, ok := held[key]
-		if !ok {
-			continue
-		}
-		var c Claim
-		if err := json.Unmarshal(raw, &c); err != nil {
-			return fmt.Errorf("claim %s: %w", key, err)
-		}
-		switch other := strangers[c.Account]; {
+		switch c, ok := held[key]; {
+		case !ok, c.Account == a.account.ID && c.Username == a.Username:
 		case c.Account == a.reserve.Account:
 			a.renamed(c.Account)
-		case c.Account == a.account.ID && c.Username == a.Username:
-		case other != nil && !slices.Contains(other.handles, key) && !slices.Contains(other.names, key):
-			a.void = append(a.void, string(raw))
-		case other != nil:
-			a.conflict(ConflictClaimed, other.Username)
 		default:
 			a.conflict(ConflictClaimed, c.Username)
 		}
 	}
-	return nil
 }
 
 // renamed gives the account another ID.

@@ -3,7 +3,6 @@ package account
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -14,7 +13,8 @@ import (
 // makes nobody twice. Running it again changes nothing.
 type Rebuild struct {
 	Life    *Lifecycle // Claims, Identity, Directory
-	Retired []string   // usernames that stand in no entry, as the import was given them
+	Ledger  Ledger
+	Retired []string // usernames that stand in no entry, as the import was given them
 	// Only drops the handles of every key but the newest, from entries and
 	// claims. Without it the handles of keys that are not in force stay.
 	Only bool
@@ -41,6 +41,10 @@ type Restored struct {
 // those entries where anything would. all counts the entries. It writes
 // nothing.
 func (r *Rebuild) Plan(ctx context.Context) (out []*Restored, all int, err error) {
+	held, err := ledger(ctx, r.Ledger)
+	if err != nil {
+		return nil, 0, err
+	}
 	owner := map[string]*Restored{}
 	var entries []*Restored
 	err = r.Life.Directory.Each(ctx, Query{}, func(a Account) bool {
@@ -60,10 +64,8 @@ func (r *Rebuild) Plan(ctx context.Context) (out []*Restored, all int, err error
 		return nil, 0, err
 	}
 	slices.SortFunc(entries, func(x, y *Restored) int { return compare(x.Username, y.Username) })
-	if err := r.held(ctx, entries); err != nil {
-		return nil, 0, err
-	}
 	for _, e := range entries {
+		e.compare(held)
 		if e.Missing+e.Handles+e.Dropped+len(e.Conflict) > 0 {
 			out = append(out, e)
 		}
@@ -109,35 +111,16 @@ func (e *Restored) conflict(with string) {
 	}
 }
 
-// held compares with the claims that are there.
-func (r *Rebuild) held(ctx context.Context, entries []*Restored) error {
-	for some := range slices.Chunk(entries, claimsAtOnce) {
-		var keys []string
-		for _, e := range some {
-			keys = append(keys, e.keys...)
-		}
-		held, err := r.Life.Claims.Read(ctx, keys)
-		if err != nil {
-			return err
-		}
-		for _, e := range some {
-			for _, key := range e.keys {
-				raw, ok := held[key]
-				if !ok {
-					e.Missing++
-					continue
-				}
-				var c Claim
-				if err := json.Unmarshal(raw, &c); err != nil {
-					return fmt.Errorf("claim %s: %w", key, err)
-				}
-				if c.Account != e.Account {
-					e.conflict(c.Username)
-				}
-			}
+// compare sees which of an entry's keys are free or somebody else's.
+func (e *Restored) compare(held map[string]Claim) {
+	for _, key := range e.keys {
+		switch c, ok := held[key]; {
+		case !ok:
+			e.Missing++
+		case c.Account != e.Account:
+			e.conflict(c.Username)
 		}
 	}
-	return nil
 }
 
 // Apply does what Plan answered. What is somebody else's stays so: it is for a
@@ -171,7 +154,7 @@ func (r *Rebuild) restore(ctx context.Context, e *Restored) error {
 	}
 	// Claims first: while the entry says a handle, another run finds it.
 	gone := without(e.account.Handles, e.handles)
-	if err := r.release(ctx, e, gone); err != nil {
+	if err := r.Life.release(ctx, e.claim, gone); err != nil {
 		return err
 	}
 	_, err = r.Life.update(ctx, Key{ByID, e.Account}, func(now *Account) (bool, error) {
@@ -184,16 +167,16 @@ func (r *Rebuild) restore(ctx context.Context, e *Restored) error {
 	if err != nil {
 		return err
 	}
-	return r.release(ctx, e, gone)
+	return r.Life.release(ctx, e.claim, gone)
 }
 
-// release frees what points here under a key that is no longer in force.
-func (r *Rebuild) release(ctx context.Context, e *Restored, keys []string) error {
-	was, err := json.Marshal(e.claim)
+// release frees claims that say was. Those that say something else stay.
+func (l *Lifecycle) release(ctx context.Context, was Claim, keys []string) error {
+	value, err := json.Marshal(was)
 	if err != nil || len(keys) == 0 {
 		return err
 	}
-	_, err = r.Life.Claims.Move(ctx, keys, nil, was, nil)
+	_, err = l.Claims.Move(ctx, keys, nil, value, nil)
 	return err
 }
 

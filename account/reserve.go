@@ -1,9 +1,9 @@
 package account
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 )
@@ -39,31 +39,24 @@ func RetiredName(line string) (name string, ok bool) {
 	return name, possible(name)
 }
 
-// take claims every key of an entry, also those that a void reservation holds.
-// False: one of them is somebody else's.
+// take claims every key of an entry. False: one of them is somebody else's.
 func (i *Import) take(ctx context.Context, a *Adoption, mine Claim) (bool, error) {
 	keys := slices.Concat(a.names, a.handles)
 	held, err := i.Life.take(ctx, keys, mine)
 	if err != nil || len(held) == 0 {
 		return err == nil, err
 	}
-	now, err := json.Marshal(mine)
-	if err != nil {
-		return false, err
-	}
-	for _, was := range held {
-		if !bytes.Equal(was, now) && !slices.Contains(a.void, string(was)) {
-			return false, nil
-		}
-	}
-	for _, key := range keys {
-		was := held[key] // none: free a moment ago
-		refused, err := i.Life.Claims.Move(ctx, []string{key}, nil, was, now)
-		if err != nil || len(refused) > 0 {
+	for _, raw := range held {
+		var c Claim
+		if err := json.Unmarshal(raw, &c); err != nil || c != mine {
 			return false, err
 		}
 	}
-	return true, nil
+	err = i.Life.join(ctx, mine, keys, held)
+	if c := (*errConflict)(nil); errors.As(err, &c) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // keep reserves what an entry in conflict holds. Whoever else holds some of it

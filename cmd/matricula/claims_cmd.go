@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"usn.no/matricula/account"
+	"usn.no/matricula/stream"
 )
 
 const claimsHelp = `A claim says whose an identity number, a student or employee number or a
@@ -92,7 +93,7 @@ func (s *system) rebuildClaims(c *cobra.Command, p people, f rebuildFlags) error
 	if f.version != 0 && f.version != life.Identity.Version {
 		return usage("--key-version %d: the newest key in keys.claims_file is version %d", f.version, life.Identity.Version)
 	}
-	r := &account.Rebuild{Life: life, Only: f.version != 0}
+	r := &account.Rebuild{Life: life, Ledger: &stream.Ledger{JS: s.js}, Only: f.version != 0}
 	if r.Retired, err = retiredNames(f.retired); err != nil {
 		return err
 	}

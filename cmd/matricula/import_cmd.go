@@ -92,7 +92,7 @@ func (s *system) importPeople(c *cobra.Command, p people, f importFlags) error {
 	if err != nil {
 		return err
 	}
-	i := &account.Import{Life: life, Estate: estate, Unknown: f.unknown}
+	i := &account.Import{Life: life, Estate: estate, Ledger: &stream.Ledger{JS: s.js}, Unknown: f.unknown}
 	if i.Retired, err = retiredNames(f.retired); err != nil {
 		return err
 	}
