@@ -15,6 +15,9 @@ type Backlog struct {
 	Due      int `json:"due"`    // urgent ones included
 	Urgent   int `json:"urgent"` // of them
 	Retrying int `json:"retrying"`
+
+	// Since is when the longest waiting of them came; zero: none waits.
+	Since time.Time `json:"since,omitzero"`
 }
 
 // ReadBacklog counts the letters in MAIL. It needs the admin identity.
@@ -41,6 +44,9 @@ func ReadBacklog(ctx context.Context, js jetstream.JetStream) (Backlog, error) {
 		return b, broken("stream "+Mail, err)
 	}
 	b.Retrying = len(info.State.Subjects)
+	if info.State.Msgs > 0 {
+		b.Since = info.State.FirstTime
+	}
 	return b, nil
 }
 

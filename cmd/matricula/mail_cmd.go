@@ -33,7 +33,7 @@ type mailStatus struct {
 	SentToday      int            `json:"sent_today"` // since midnight in Oslo
 	FailedToday    int            `json:"failed_today"`
 	UnknownToday   int            `json:"unknown_today"`
-	PerMinute      float64        `json:"per_minute"`                  // over the last ten minutes
+	PerMinute      float64        `json:"per_minute"`                  // since the backlog began, ten minutes at most
 	Allowed        float64        `json:"allowed_per_minute,omitzero"` // by smtp.rate and smtp.daily; absent: no limit
 	DoneBy         *time.Time     `json:"done_by,omitempty"`           // when what is due is out; absent: nothing is, or nobody can tell
 }
@@ -45,8 +45,12 @@ type waitingGroup struct {
 	Due     time.Time `json:"due,omitzero"`
 }
 
-// paceSpan is what the pace is measured over.
-const paceSpan = 10 * time.Minute
+// The pace is measured over paceSpan at most, and never over a time in which
+// no letter waited. A backlog younger than paceFirst has no pace yet.
+const (
+	paceSpan  = 10 * time.Minute
+	paceFirst = time.Minute
+)
 
 func mailStatusCommand() *cobra.Command {
 	var asJSON bool
@@ -54,9 +58,10 @@ func mailStatusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Show how many letters wait, are due and went out, and when they are done",
 		Long: `Show how many letters wait for their window, are due, wait for another attempt,
-went out and failed today, and when all that are due will be out at the pace of
-the last ten minutes (or at the one that smtp.rate and smtp.daily allow, where
-nothing went out yet). The backlog is kept by the broker: mailers may be stopped
+went out and failed today, and when all that are due will be out: at the pace
+since the backlog began, of the last ten minutes at most, and never faster than
+smtp.rate and smtp.daily allow. Where nothing went out yet, and in a backlog's
+first minute, it is the pace they allow. The backlog is kept by the broker: mailers may be stopped
 and started, and go on where they were.`,
 		Example: "  matricula mail status\n  matricula mail status --json | jq .done_by",
 		Args:    cobra.NoArgs,
@@ -105,7 +110,7 @@ func (s *system) mailStatus(ctx context.Context, now time.Time) (mailStatus, err
 	}
 	local := now.In(osloZone())
 	today := time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, osloZone())
-	lately := 0
+	lately, span := 0, measuredOver(m.Since, now)
 	for _, count := range []struct {
 		what  string
 		since time.Time
@@ -114,16 +119,36 @@ func (s *system) mailStatus(ctx context.Context, now time.Time) (mailStatus, err
 		{events.AuditLetterSent, today, &m.SentToday},
 		{events.AuditLetterFailed, today, &m.FailedToday},
 		{events.AuditLetterUnknown, today, &m.UnknownToday},
-		{events.AuditLetterSent, now.Add(-paceSpan), &lately},
+		{events.AuditLetterSent, now.Add(-span), &lately},
 	} {
 		if *count.into, err = stream.Facts(ctx, s.js, count.what, count.since); err != nil {
 			return m, err
 		}
 	}
-	m.PerMinute = float64(lately) / paceSpan.Minutes()
+	m.PerMinute = float64(lately) / span.Minutes()
 	m.Allowed = allowedPace(s.cfg.SMTP)
-	m.DoneBy = doneBy(m.Due+m.Retrying, m.PerMinute, m.Allowed, now)
+	m.DoneBy = doneBy(m.Due+m.Retrying, expectedPace(m.PerMinute, m.Allowed, now.Sub(m.Since)), now)
 	return m, nil
+}
+
+// measuredOver is how far back the pace of a backlog can be measured.
+func measuredOver(since, now time.Time) time.Duration {
+	if since.IsZero() {
+		return paceSpan
+	}
+	return min(max(now.Sub(since), paceFirst), paceSpan)
+}
+
+// expectedPace is the one measured, which knows of a relay that refuses, held
+// to the one allowed; and the one allowed where there is none to measure yet.
+func expectedPace(measured, allowed float64, waited time.Duration) float64 {
+	switch {
+	case allowed == 0:
+		return measured
+	case measured == 0 || waited < paceFirst:
+		return allowed
+	}
+	return min(measured, allowed)
 }
 
 // allowedPace is the letters a minute that the settings allow, 0 for no limit.
@@ -141,13 +166,8 @@ func allowedPace(c SMTPConfig) float64 {
 	return pace
 }
 
-// doneBy is when so many letters are out: at the pace measured, which knows of
-// a relay that refuses, else at the one allowed.
-func doneBy(letters int, measured, allowed float64, now time.Time) *time.Time {
-	pace := measured
-	if pace == 0 {
-		pace = allowed
-	}
+// doneBy is when so many letters are out at a pace; nil where nobody can tell.
+func doneBy(letters int, pace float64, now time.Time) *time.Time {
 	if letters == 0 || pace == 0 {
 		return nil
 	}

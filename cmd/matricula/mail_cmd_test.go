@@ -65,11 +65,11 @@ func TestMailStatusCountsWaitsAndFinishes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if after.SentToday != 2 || after.FailedToday != 1 || after.UnknownToday != 1 || after.PerMinute != 0.2 {
+	if after.SentToday != 2 || after.FailedToday != 1 || after.UnknownToday != 1 || after.PerMinute != 2 {
 		t.Errorf("two letters went out, one failed, of one nobody knows: %+v", after)
 	}
-	if d := after.DoneBy.Sub(now).Round(time.Minute); d != 110*time.Minute {
-		t.Errorf("22 letters at one in five minutes are said to take %s", d)
+	if d := after.DoneBy.Sub(now).Round(time.Minute); d != 3*time.Minute {
+		t.Errorf("22 letters of a backlog that has no pace yet are said to take %s, not what the settings allow", d)
 	}
 	var text, object bytes.Buffer
 	if err := after.print(&text); err != nil || !strings.Contains(text.String(), "22, of them urgent 2") {
@@ -77,5 +77,39 @@ func TestMailStatusCountsWaitsAndFinishes(t *testing.T) {
 	}
 	if err := printJSON(&object, after); err != nil || !strings.Contains(object.String(), `"due": 22`) && !strings.Contains(object.String(), `"due":22`) {
 		t.Errorf("the JSON does not say what is due (%v):\n%s", err, object.String())
+	}
+}
+
+func TestEstimateGoesByWhatWasSeenOfThisBacklog(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2027, 7, 18, 12, 0, 0, 0, time.UTC)
+	daily := allowedPace(SMTPConfig{Rate: 30, Daily: 10_000})
+	for _, c := range []struct {
+		name    string
+		letters int
+		waits   time.Duration // the longest waiting letter
+		sent    int           // lately
+		allowed float64
+		takes   time.Duration // 0: nobody can tell
+	}{
+		{"20,000 letters at 10,000 a day take two days", 20_000, 0, 0, daily, 48 * time.Hour},
+		{"and still do where they were begun, half a minute ago", 19_999, 30 * time.Second, 1, daily, 48 * time.Hour},
+		{"at thirty a minute they take eleven hours", 20_000, 0, 0, 30, 11*time.Hour + 7*time.Minute},
+		{"a relay that takes half of what it may be sent takes twice as long", 10_000, time.Hour, 35, daily, 47*time.Hour + 37*time.Minute},
+		{"a backlog of five minutes is measured over five", 600, 5 * time.Minute, 50, 0, time.Hour},
+		{"a pace from before the limit was lowered does not count", 600, time.Hour, 1000, 10, time.Hour},
+		{"nothing went out and nothing limits it", 600, time.Hour, 0, 0, 0},
+		{"nothing is due", 0, 0, 70, daily, 0},
+	} {
+		since := now.Add(-c.waits)
+		pace := expectedPace(float64(c.sent)/measuredOver(since, now).Minutes(), c.allowed, now.Sub(since))
+		at := doneBy(c.letters, pace, now)
+		if (at == nil) != (c.takes == 0) {
+			t.Errorf("%s: done by %v", c.name, at)
+			continue
+		}
+		if at != nil && at.Sub(now).Round(time.Minute) != c.takes {
+			t.Errorf("%s: said to take %s, not %s", c.name, at.Sub(now), c.takes)
+		}
 	}
 }
