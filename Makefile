@@ -1,6 +1,6 @@
 # What can be done here. The default target says so.
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint fmt bench sim faults faults-long faults-mutants clean
+.PHONY: help demo test build lint fmt bench timings sim faults faults-long faults-mutants clean
 
 # packages to test: make test PKG=./policy/...
 PKG ?= ./...
@@ -30,6 +30,9 @@ fmt: ## format the Go files
 
 bench: ## run the benchmarks of the packages
 	@go test -run '^$$' -bench . -benchmem $(PKG)
+
+timings: ## take 2,000 answers of each form that a password is shown in: who exists must not show in their time
+	@go test ./portal -run '^TestT18AnswersTakeTheSameTime$$' -count=1 -v -args -answers=2000
 
 sim: ## play SEEDS=n seeds of the simulation (2000), or one again and tell its story: SEED=n
 	@go test ./account -run '^TestSim$$' -count=1 -v -timeout 10m -args -seeds=$(or $(SEEDS),2000) -seed=$(or $(SEED),0)
