@@ -24,7 +24,9 @@ func (r Recency) compare(than Recency) int {
 	return cmp.Compare(r.Position, than.Position)
 }
 
-func (r Recency) sameInstant(as Recency) bool { return r.Sequence == as.Sequence && r.Time.Equal(as.Time) }
+func (r Recency) sameInstant(as Recency) bool {
+	return r.Sequence == as.Sequence && r.Time.Equal(as.Time)
+}
 
 func recency(m events.Meta) Recency {
 	return Recency{Time: m.Time.UTC(), Sequence: m.Sequence, Position: m.Position}

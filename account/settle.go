@@ -26,192 +26,6 @@ func DefaultLeavingRules() LeavingRules {
 // back begins again.
 const LostByClosing = "closed"
 
-// verdict is where an account stands by the facts.
-type verdict struct {
-	state State
-	why   Why    // Since zero: since now
-	brake string // which brake must let it go there; "" for what no source's mistake can cause
-	timed bool   // it is for the sweep: an event that is still on its way may say otherwise
-	turn  time.Time
-	// ended is the last day when all roles are over and its letter is due.
-	ended string
-}
-
-// at has settle come back then.
-func (v *verdict) at(t, now time.Time) {
-	if t.After(now) && (v.turn.IsZero() || t.Before(v.turn)) {
-		v.turn = t
-	}
-}
-
-func (v *verdict) stands(s State, reason string, since time.Time, by string) {
-	v.state, v.why = s, Why{Reason: reason, Since: since, By: by}
-}
-
-// judge derives where an account stands now: the first that applies. It is a
-// function of the entry and the time and nothing else.
-func (l *Lifecycle) judge(a Account, now time.Time) verdict {
-	var v verdict
-	base := a.base()
-	switch {
-	case !a.Erased.IsZero():
-		v.stands(Closed, WhyErased, a.Erased, "worker")
-	case a.Merged != "":
-		v.stands(Closed, WhyMerged, time.Time{}, "it")
-	case a.tombstone(now, &v), l.dead(a, now, &v), l.over(a, now, &v), l.neglected(a, base, now, &v):
-	case a.Order(OrderLock).On:
-		o := a.Order(OrderLock)
-		v.stands(Suspended, WhyLocked, o.Time, "it")
-	case base == WhyCompromised:
-		v.stands(Suspended, WhyCompromised, time.Time{}, "it")
-	case a.overdue(base, now, &v):
-	case base == "":
-		v.stands(Active, WhyActivated, a.PasswordSince, "person")
-	default:
-		v.stands(Pending, WhyRegistered, time.Time{}, "worker")
-	}
-	if v.state == Active {
-		l.affiliationTurns(a, now, &v)
-	}
-	return v
-}
-
-// base is why an account has no password; "" when it has one.
-func (a Account) base() string {
-	switch {
-	case a.PasswordSince.IsZero() || a.PasswordLost == LostByClosing:
-		return WhyRegistered
-	case a.PasswordLost != "":
-		return WhyCompromised
-	}
-	return ""
-}
-
-// dead: bind stops at once, and nothing is ever sent.
-func (l *Lifecycle) dead(a Account, now time.Time, v *verdict) bool {
-	o := a.Order(OrderDeceased)
-	if !o.On {
-		return false
-	}
-	v.brake = BrakeSuspended
-	v.stands(Suspended, WhyDeceased, o.Time, actorOf(o.Source).Kind)
-	l.closes(o.Time, now, v)
-	return true
-}
-
-// closes turns what is suspended into what is closed, a time later.
-func (l *Lifecycle) closes(from, now time.Time, v *verdict) {
-	if l.Leaving.CloseAfter == 0 {
-		return
-	}
-	at := l.Leaving.CloseAfter.After(from)
-	if v.at(at, now); !at.After(now) {
-		v.stands(Closed, v.why.Reason, at, "worker")
-		v.brake, v.timed = BrakeClosed, true
-	}
-}
-
-// over: every role is over or was taken back. A planned end counts like any
-// other once it is reached.
-func (l *Lifecycle) over(a Account, now time.Time, v *verdict) bool {
-	var end, taken Standing
-	for _, s := range a.Standing() {
-		switch {
-		case !s.Cancelled.IsZero():
-			if s.Cancelled.After(taken.Cancelled) {
-				taken = s
-			}
-		case s.Over.IsZero():
-			return false
-		case s.Over.After(end.Over):
-			end = s
-		}
-	}
-	switch {
-	case end.Over.IsZero() && taken.Cancelled.IsZero():
-		return false // no role was ever told
-	case end.Over.IsZero():
-		v.brake = BrakeSuspended
-		v.stands(Suspended, WhyCancelled, taken.Cancelled, actorOf(sourceOf(taken.Kind)).Kind)
-		l.closes(taken.Cancelled, now, v)
-		return true
-	}
-	v.at(end.Over, now)
-	if l.Leaving.SuspendAfter == 0 || end.Over.After(now) {
-		return false
-	}
-	v.ended = end.End
-	at := l.Leaving.SuspendAfter.After(end.Over)
-	if v.at(at, now); at.After(now) {
-		return false
-	}
-	v.stands(Suspended, WhyLeft, at, "worker")
-	v.brake, v.timed = BrakeSuspended, true
-	l.closes(end.Over, now, v)
-	return true
-}
-
-// tombstone: what is closed stays closed until a role counts again.
-func (a Account) tombstone(now time.Time, v *verdict) bool {
-	if a.State != Closed || len(a.counting(now)) > 0 {
-		return false
-	}
-	v.stands(Closed, a.Why.Reason, a.Why.Since, a.Why.By)
-	return true
-}
-
-// neglected: nobody activated it in a long time.
-func (l *Lifecycle) neglected(a Account, base string, now time.Time, v *verdict) bool {
-	if base != WhyRegistered || l.Leaving.NeverActivated == 0 {
-		return false
-	}
-	var last time.Time
-	for _, r := range a.counting(now) {
-		if at := l.opensAt(r); at.After(last) {
-			last = at
-		}
-	}
-	for _, o := range a.Orders {
-		if o.What == OrderOpen && o.On && o.Until.After(last) {
-			last = o.Until
-		}
-	}
-	if last.IsZero() {
-		return false
-	}
-	at := l.Leaving.NeverActivated.After(last)
-	if v.at(at, now); at.After(now) {
-		return false
-	}
-	v.stands(Closed, WhyNeverActivated, at, "worker")
-	v.brake, v.timed = BrakeClosed, true
-	return true
-}
-
-// overdue: IT demanded a new password, and the deadline is past.
-func (a Account) overdue(base string, now time.Time, v *verdict) bool {
-	o := a.Order(OrderChange)
-	if base != "" || !o.On || a.PasswordSince.After(o.Time) {
-		return false
-	}
-	if v.at(o.Until, now); o.Until.After(now) {
-		return false
-	}
-	v.stands(Suspended, WhyChangeRequired, o.Until, "it")
-	return true
-}
-
-// affiliationTurns: each affiliation appears with its role's own opening and
-// goes with its own end.
-func (l *Lifecycle) affiliationTurns(a Account, now time.Time, v *verdict) {
-	for _, s := range a.Standing() {
-		if s.Counts(now) {
-			v.at(s.Over, now)
-			v.at(l.opensAt(s.Role), now)
-		}
-	}
-}
-
 // cause is what makes settle run: an event, or time alone.
 type cause struct {
 	events.Meta
@@ -227,31 +41,33 @@ func (l *Lifecycle) settle(ctx context.Context, a *Account, c cause) error {
 	if o := a.Order(OrderOpen); o.On {
 		a.OpenUntil = o.Until
 	}
-	v := l.judge(*a, now)
-	a.Turn = v.turn
-	if err := l.leave(ctx, a, v, c); err != nil {
-		return err
+	var failed error
+	j := &judgement{Lifecycle: l, a: *a, now: now, may: func(v verdict) bool {
+		if !v.moves(*a) {
+			return true
+		}
+		if v.timed && !c.turn || failed != nil {
+			return false
+		}
+		var ok bool
+		ok, failed = l.unbraked(ctx, v.brake, a.ID)
+		return ok && failed == nil
+	}}
+	v := j.verdict()
+	if failed != nil {
+		return failed
 	}
-	switch {
-	case !v.moves(*a):
-		if !v.why.Since.IsZero() && v.state != Active {
-			a.Why = v.why
-		}
-	case v.timed && !c.turn:
-		a.Turn = v.why.Since // past: the sweep's next
-	default:
-		ok, err := true, error(nil)
-		if v.brake != "" {
-			ok, err = l.unbraked(ctx, v.brake, a.ID)
-		}
-		if err != nil {
+	a.Turn = j.turn
+	if a.State == Active || v.state == Active {
+		if err := l.leave(ctx, a, v, j.ended, c); err != nil {
 			return err
 		}
-		if ok {
-			l.become(a, v, c)
-		} else {
-			a.Turn = v.why.Since // the sweep asks again
-		}
+	}
+	switch {
+	case v.moves(*a):
+		l.become(a, v, c)
+	case !v.why.Since.IsZero() && v.state != Active:
+		a.Why = v.why
 	}
 	l.affiliate(a, now, c)
 	l.eraseDue(a, now, c)
@@ -269,12 +85,12 @@ func (v verdict) moves(a Account) bool {
 
 // leave makes the letter of whoever leaves, once for each last day, the day
 // after it.
-func (l *Lifecycle) leave(ctx context.Context, a *Account, v verdict, c cause) error {
+func (l *Lifecycle) leave(ctx context.Context, a *Account, v verdict, ended string, c cause) error {
 	going := v.state == Active || v.why.Reason == WhyLeft
-	if v.ended == "" || v.ended == a.Leaving || a.State != Active || !going {
+	if ended == "" || ended == a.Leaving || !going {
 		return nil
 	}
-	over, _ := policy.EndOfDay(v.ended)
+	over, _ := policy.EndOfDay(ended)
 	ok, err := c.turn, error(nil)
 	if ok {
 		ok, err = l.unbraked(ctx, BrakeLeaving, a.ID)
@@ -283,10 +99,10 @@ func (l *Lifecycle) leave(ctx context.Context, a *Account, v verdict, c cause) e
 		a.Turn = over // past: the sweep's next
 		return err
 	}
-	a.Leaving = v.ended
+	a.Leaving = ended
 	until := l.Leaving.SuspendAfter.After(over)
 	a.Unsent = append(a.Unsent, Fact{
-		What: events.LetterLeaving, ID: a.ID + "-leaving-" + v.ended, At: l.Now(), Actor: "worker",
+		What: events.LetterLeaving, ID: a.ID + "-leaving-" + ended, At: l.Now(), Actor: "worker",
 		Details: map[string]string{"deadline": until.Format(time.RFC3339)},
 	})
 	return nil

@@ -3,3 +3,5 @@
 package account_test
 
 const simDefault = 300
+
+const orderDefault = 10000

@@ -26,7 +26,7 @@ func (l *Lifecycle) change(ctx context.Context, k Key, m events.Meta, join func(
 			return false, now.risen(m)
 		}
 		before := now.Clone()
-		if !join(now) {
+		if !join(now) && reflect.DeepEqual(before, *now) {
 			return false, nil
 		}
 		if err := l.settle(ctx, now, cause{Meta: m}); err != nil {
