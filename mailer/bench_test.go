@@ -3,9 +3,11 @@ package mailer_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"usn.no/matricula/mailer"
@@ -58,14 +60,26 @@ func deliverAll(b *testing.B, letters, connections, perConnection int) time.Dura
 	return d
 }
 
-// BenchmarkRender writes one letter in both forms.
+// BenchmarkRender writes one letter in both forms: filled in, and as where an
+// institution has its own template, which is executed for each letter.
 func BenchmarkRender(b *testing.B) {
-	t := templates(b)
+	raw, err := os.ReadFile("templates/letters/activation.tmpl")
+	if err != nil {
+		b.Fatal(err)
+	}
+	own, err := mailer.NewTemplates(institution, mailer.NumberFull, fstest.MapFS{"letters/activation.tmpl": {Data: raw}})
+	if err != nil {
+		b.Fatal(err)
+	}
 	l := mailer.Letter{Request: request("l1", "kari@example.org"), Link: institution.BaseURL + "/a/x"}
-	for b.Loop() {
-		if _, err := t.Render(l); err != nil {
-			b.Fatal(err)
-		}
+	for name, t := range map[string]*mailer.Templates{"shipped": templates(b), "own": own} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := t.Render(l); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

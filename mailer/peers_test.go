@@ -28,6 +28,9 @@ import (
 // default, and with one that it keeps), and a script with a process a mail. All
 // of it at 1, 4 and 16 connections, on the spot and 10 ms away, in rounds, so
 // that a busy machine is busy for everybody; the table has the median round.
+// The sink takes commands together (PIPELINING), which the mailer uses and
+// smtp-source does not; "one by one" are the letters to a sink that does not.
+// Everybody shares this machine's processors with the sink.
 //
 // The tools are looked for in PATH and in the folder that POSTFIX_DIR names:
 //
@@ -42,7 +45,7 @@ func BenchmarkAgainstPeers(b *testing.B) {
 	for b.Loop() {
 		var table strings.Builder
 		w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
-		_, _ = fmt.Fprintln(w, "connections\taway\tletters/s\tsmtp-source/s\tratio\tsmtp-source -d/s\tratio\tscript/s\tratio\t")
+		_, _ = fmt.Fprintln(w, "connections\taway\tletters/s\tone by one/s\tsmtp-source/s\tratio\tone by one\tsmtp-source -d/s\tratio\tscript/s\tratio\t")
 		for _, away := range []time.Duration{0, 10 * time.Millisecond} {
 			for _, connections := range []int{1, 4, 16} {
 				p.row(w, connections, away)
@@ -83,11 +86,14 @@ func (p *peers) row(w io.Writer, connections int, away time.Duration) {
 		add("kept", n, p.run(port, p.source, "-d", "-s", strconv.Itoa(connections), "-m", strconv.Itoa(n)))
 		add("script", scripted, p.scripted(port, scripted, connections))
 		stop()
+		port, stop = p.serve(away, "-p")
+		add("single", n, p.letters(port, n, connections))
+		stop()
 	}
 	median := func(who string) float64 { slices.Sort(got[who]); return got[who][len(got[who])/2] }
-	ours, source, kept, script := median("letters"), median("source"), median("kept"), median("script")
-	_, _ = fmt.Fprintf(w, "%d\t%s\t%.0f\t%.0f\t%.2f\t%.0f\t%.2f\t%.1f\t%.0f\t\n",
-		connections, away, ours, source, ours/source, kept, ours/kept, script, ours/script)
+	ours, single, source, kept, script := median("letters"), median("single"), median("source"), median("kept"), median("script")
+	_, _ = fmt.Fprintf(w, "%d\t%s\t%.0f\t%.0f\t%.0f\t%.2f\t%.2f\t%.0f\t%.2f\t%.1f\t%.0f\t\n",
+		connections, away, ours, single, source, ours/source, single/source, kept, ours/kept, script, ours/script)
 	unit := fmt.Sprintf("x-source/%d/%s", connections, away)
 	p.b.ReportMetric(ours/source, unit)
 }
@@ -130,10 +136,10 @@ func (p *peers) measureLetter() {
 }
 
 // serve starts a sink, with a line before it that takes its time.
-func (p *peers) serve(away time.Duration) (int, func()) {
+func (p *peers) serve(away time.Duration, options ...string) (int, func()) {
 	p.b.Helper()
 	port := unusedPort(p.b)
-	args := []string{"127.0.0.1:" + strconv.Itoa(port), "1000"}
+	args := append(options, "127.0.0.1:"+strconv.Itoa(port), "1000")
 	if os.Geteuid() == 0 {
 		args = append([]string{"-u", "nobody"}, args...)
 	}
