@@ -49,7 +49,9 @@ func (c *course) run(soft, hard context.Context) {
 		return
 	}
 	c.w.pass("before ack")
-	c.acknowledge(hard)
+	if !c.alone || soft.Err() != nil || c.pull.chain(c.message) != nil {
+		c.acknowledge(hard)
+	}
 	c.w.pass("after ack")
 }
 

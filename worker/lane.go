@@ -15,6 +15,7 @@ type lane struct {
 	w       *Worker
 	number  int
 	ackWait time.Duration
+	alone   bool // the consumer has one message under way at most
 	pull    *puller
 }
 
@@ -25,7 +26,7 @@ func newLane(w *Worker, c jetstream.Consumer, number int) *lane {
 		wait = 30 * time.Second // the server's own default
 	}
 	alive := func() { w.state.works(number) }
-	return &lane{w: w, number: number, ackWait: wait, pull: newPuller(w.Conn, info.Stream, info.Name, alive)}
+	return &lane{w: w, number: number, ackWait: wait, alone: info.Config.MaxAckPending == 1, pull: newPuller(w.Conn, info.Stream, info.Name, alive)}
 }
 
 // run reads until soft ends. hard ends when the grace period is over.

@@ -72,6 +72,20 @@ func newRig(t testing.TB, lanes int, ackWait time.Duration) *rig {
 	return r
 }
 
+// shared lets every consumer have several messages under way, as letters do.
+func (r *rig) shared() {
+	r.t.Helper()
+	for i, c := range r.lanes {
+		cfg := c.CachedInfo().Config
+		cfg.MaxAckPending = 2
+		c, err := r.js.UpdateConsumer(r.t.Context(), "INTAKE", cfg)
+		if err != nil {
+			r.t.Fatalf("update consumer: %v", err)
+		}
+		r.lanes[i] = c
+	}
+}
+
 // publish publishes the n-th event of a student.
 func (r *rig) publish(student string, n int) {
 	r.t.Helper()

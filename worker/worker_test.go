@@ -375,6 +375,7 @@ func TestSlowHandlerKeepsItsMessage(t *testing.T) {
 func TestUnknownAcknowledgementIsNoFailure(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 1, 300*time.Millisecond)
+	r.shared() // a lane of its own hears of its acknowledgement by the next message only
 	w, m := r.worker()
 	Handle(w, func(ctx context.Context, _ events.Meta, _ events.SONumberIssued) error {
 		return r.js.DeleteConsumer(ctx, "INTAKE", "lane-0") // nobody is there to take the acknowledgement
@@ -390,6 +391,29 @@ func TestUnknownAcknowledgementIsNoFailure(t *testing.T) {
 		err := w.Ready()
 		return err != nil && strings.Contains(err.Error(), "broker does not answer")
 	})
+}
+
+// Two publishes of the client per message are what a lane costs the broker: the
+// acknowledgement that asks for the next one, and what the handler does.
+func TestLaneOfItsOwnAsksForTheNextMessageWithItsAcknowledgement(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 1, 5*time.Second)
+	const n = 50
+	for i := range n {
+		r.publish("s", i+1)
+	}
+	w, _ := r.worker()
+	handled := 0
+	Handle(w, func(context.Context, events.Meta, events.SONumberIssued) error { handled++; return nil })
+	before := w.Conn.Stats().OutMsgs
+	stop := r.start(w)
+	eventually(t, 10*time.Second, "all is acknowledged", r.idle)
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if sent := w.Conn.Stats().OutMsgs - before; handled != n || sent > n+5 {
+		t.Errorf("%d messages were handled with %d publishes, not %d with about as many", handled, sent, n)
+	}
 }
 
 func TestLanesThatShareAConsumerWorkAtTheSameTime(t *testing.T) {
