@@ -119,13 +119,17 @@ func judge(t *testing.T, out []byte) {
 func residents(l *life) {
 	l.move("karnor", good) // whom a letter reports
 	for _, lang := range languages() {
-		for _, name := range []string{"own", "change", "breached", "breached-again", "many", "receipt", "rules", "newcomer"} {
+		for _, name := range []string{"own", "change", "breached", "breached-again", "many", "receipt", "rules", "newcomer", "demanded", "due"} {
 			p := l.move(name+"-"+lang, good)
 			p.Language, p.breached = lang, strings.HasPrefix(name, "breached")
 			p.Untold = name == "receipt"
 			switch name {
 			case "rules":
 				p.Rules = account.Acceptance{Version: "2026-02", Hash: "of an older text", At: july.AddDate(-1, 0, 0)}
+			case "demanded":
+				p.ChangeBy = july.AddDate(0, 0, 14)
+			case "due":
+				p.due = true
 			case "newcomer":
 				p.Rules = account.Acceptance{}
 			}

@@ -28,6 +28,9 @@ type changeForm struct {
 	Username string
 	SignedIn bool   // the username is known
 	Number   string // of somebody who renews
+	// ChangeBy is until when IT demands a new password; Due: that is over.
+	ChangeBy time.Time
+	Due      bool
 	Limits   PasswordRules
 	Answers  []ruleAnswer
 	Names    string
@@ -53,11 +56,21 @@ func (s *site) changing(w http.ResponseWriter, r *http.Request) (account.Own, bo
 func (s *site) changePage(w http.ResponseWriter, r *http.Request, own account.Own, form changeForm, problems []problem) {
 	lang := s.languageOf(w, r, own.Language)
 	if own.ID != "" {
-		form.Username, form.SignedIn = own.Username, true
+		form.Username, form.SignedIn, form.ChangeBy = own.Username, true, own.ChangeBy
 	}
 	form.Names = strings.Join(own.Names, " ")
 	s.complete(lang, &form)
 	s.form(w, r, "change", "/password", s.view(lang, "change_title", form), problems)
+}
+
+// changeDue leads somebody whose password has had its time to another one. There
+// is no session: the old password is asked for once more, with the new one.
+func (s *site) changeDue(w http.ResponseWriter, r *http.Request, own account.Own) {
+	if err := s.remember(w, r, own.Username); err != nil {
+		s.fail(w, r, own.Language, err)
+		return
+	}
+	s.changePage(w, r, account.Own{Language: own.Language}, changeForm{Username: own.Username, Due: true}, nil)
 }
 
 func (s *site) complete(lang string, form *changeForm) {

@@ -211,3 +211,46 @@ func TestLinkToAnEarlierAddressSaysSoAndOffersANewLetter(t *testing.T) {
 	p := v.prove(h.life.invite("ola", func(i *invitation) { i.activateFault = account.ErrReplaced }))
 	expect(t, v.post("/activate/password", choice(p, good)), http.StatusGone, "Lenken gjelder ikke lenger")
 }
+
+func TestDemandForANewPasswordLeadsToItWithTheDeadline(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	who := h.life.move("karnor", good)
+	who.ChangeBy = time.Date(2027, 7, 26, 22, 0, 0, 0, time.UTC)
+	v := h.reader(t)
+	if p := v.post("/signin", url.Values{"username": {"karnor"}, "password": {good}}); p.location() != "/password" {
+		t.Fatalf("signing in leads to %q", p.location())
+	}
+	expect(t, v.get("/password"), http.StatusOK, "innen tirsdag 27. juli 2027 kl. 00.00", `href="/account"`)
+	expect(t, v.get("/account"), http.StatusOK, "IT-avdelingen krever at du endrer passordet innen", `href="/password"`)
+	if p := v.post("/password", url.Values{"old": {good}, "password": {fresh}}); p.location() != "/password/done" {
+		t.Fatalf("a new password is answered %d:\n%s", p.status, p.words())
+	}
+	if p := v.get("/account"); p.status != http.StatusOK || strings.Contains(p.body, "krever") {
+		t.Errorf("after it the account answers %d:\n%s", p.status, p.words())
+	}
+}
+
+func TestAfterTheDeadlineTheOldPasswordSetsANewOneAndDoesNothingElse(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	who := h.life.move("karnor", good)
+	who.due = true
+	v := h.reader(t)
+	p := v.post("/signin", url.Values{"username": {"karnor"}, "password": {good}})
+	expect(t, p, http.StatusOK, "Fristen for å endre passordet er ute", `value="karnor"`, `action="/password"`, `name="old"`)
+	if strings.Contains(p.body, good) || len(h.life.sessions.all()) != 0 {
+		t.Errorf("a password whose time is over makes %d sessions", len(h.life.sessions.all()))
+	}
+	if p := v.get("/account"); p.location() != "/signin" {
+		t.Errorf("the account answers %d", p.status)
+	}
+	expect(t, v.post("/signin", url.Values{"username": {"karnor"}, "password": {"wrong"}}), 422, "Brukernavnet og passordet stemmer ikke")
+	form := url.Values{"username": {"karnor"}, "old": {good}, "password": {"kort"}}
+	expect(t, v.post("/password", form), 422, "oppfyller ikke alle kravene", `value="karnor"`)
+	form.Set("password", fresh)
+	if p := v.post("/password", form); p.location() != "/password/done" || who.password != fresh {
+		t.Fatalf("the new password is answered %d:\n%s", p.status, p.words())
+	}
+	expect(t, v.visit("/account"), http.StatusOK, "karnor")
+}

@@ -19,6 +19,7 @@ type person struct {
 	number   string
 	breached bool
 	blocked  bool
+	due      bool // the time of the password is over
 	tries    int
 
 	acceptances int
@@ -108,6 +109,9 @@ func (l *life) SignIn(_ context.Context, t account.Try) (account.Own, error) {
 	if err != nil {
 		return account.Own{}, err
 	}
+	if p.due {
+		return account.Own{Username: p.Username, Language: p.Language}, account.ErrChangeDue
+	}
 	if p.breached {
 		p.blocked = true
 		p.after()
@@ -167,7 +171,7 @@ func (p *person) set(word string) (account.Own, error) {
 	if word == p.password {
 		return account.Own{}, account.ErrSamePassword
 	}
-	p.password, p.blocked = word, false
+	p.password, p.blocked, p.due, p.ChangeBy = word, false, false, time.Time{}
 	p.after()
 	return p.Own, nil
 }

@@ -34,8 +34,11 @@ type acceptForm struct {
 
 // onward is where somebody who is signed in goes on to.
 func (s *site) onward(own account.Own) string {
-	if !s.accepted(own) {
+	switch {
+	case !s.accepted(own):
 		return "/rules/accept"
+	case !own.ChangeBy.IsZero():
+		return "/password"
 	}
 	return "/account"
 }

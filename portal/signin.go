@@ -13,7 +13,8 @@ import (
 // People is who may look after an account: whoever knows its password. Errors
 // are those of package account.
 type People interface {
-	// SignIn checks a password; with ErrBreached the account is blocked now.
+	// SignIn checks a password; with ErrBreached the account is blocked now, with
+	// ErrChangeDue the password does nothing any more but set another.
 	SignIn(ctx context.Context, t account.Try) (account.Own, error)
 	// Own is the account of a session, or ErrSignedOut.
 	Own(ctx context.Context, id string, from time.Time) (account.Own, error)
@@ -65,6 +66,8 @@ func (s *site) enter(w http.ResponseWriter, r *http.Request, values url.Values) 
 		s.entered(ctx, w, r, own, s.onward(own))
 	case errors.Is(err, account.ErrBreached):
 		s.blockedNow(ctx, w, r, own)
+	case errors.Is(err, account.ErrChangeDue):
+		s.changeDue(w, r, own)
 	case errors.Is(err, account.ErrWrongPassword):
 		s.signInPage(w, r, signInForm{username}, []problem{{"username", s.say(lang, "signin_wrong")}})
 	default:

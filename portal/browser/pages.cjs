@@ -120,6 +120,9 @@ module.exports = {
   "rules-not-accepted": [422, async (c) => { await signIn(c, "rules"); await c.submit(); }],
   "signed-out": [200, async (c) => { await signIn(c, "own"); await c.submit(); }],
   change: [200, async (c) => { await signIn(c, "own"); await c.page.goto(c.base + "/password"); }],
+  "change-demanded": [200, async (c) => { await signIn(c, "demanded"); }],
+  "change-due": [200, async (c) => { await signIn(c, "due"); }],
+  "own-demanded": [200, async (c) => { await signIn(c, "demanded"); await c.page.goto(c.base + "/account"); }],
   "change-stranger": [200, open("/password")],
   "change-live": [200, async (c) => {
     await signIn(c, "own");
