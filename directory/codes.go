@@ -32,7 +32,7 @@ func translate(operation string, err error) error {
 	case -1:
 		return fmt.Errorf("ldap %s: %w: %w", operation, account.ErrUnavailable, err)
 	case ldap.LDAPResultNoSuchObject:
-		if operation == "add" { // the parent is missing, or just not there yet
+		if operation != "modify" { // the whole branch is missing, or just not there yet
 			break
 		}
 		return fmt.Errorf("ldap %s: %w", operation, account.ErrNotFound)

@@ -92,9 +92,13 @@ func (d *Directory) Find(ctx context.Context, k account.Key) (account.Account, e
 		}
 		return err
 	})
-	if code := answered(err); code == ldap.LDAPResultNoSuchObject {
+	switch code := answered(err); {
+	case code == ldap.LDAPResultNoSuchObject && scope == ldap.ScopeBaseObject:
 		return account.Account{}, account.ErrNotFound
-	} else if code != ldap.LDAPResultSizeLimitExceeded && err != nil {
+	case code == ldap.LDAPResultSizeLimitExceeded && len(found) > 1:
+	case code == ldap.LDAPResultSizeLimitExceeded: // by a limit of the server's own: it found more than it says
+		return account.Account{}, fmt.Errorf("ldap search: %w: %s", account.ErrUnavailable, described(err))
+	case err != nil:
 		return account.Account{}, translate("search", err)
 	}
 	if len(found) > 1 {

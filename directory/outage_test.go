@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-ldap/ldap/v3"
+
 	"usn.no/matricula/account"
 	"usn.no/matricula/directory"
 	"usn.no/matricula/events"
@@ -362,5 +364,22 @@ func TestAServerThatHangsIsGivenUpInTime(t *testing.T) {
 	a, findErr := d.Find(t.Context(), account.Key{Kind: account.ByID, Value: person(1).ID})
 	if findErr != nil || a.Revision != 1 {
 		t.Errorf("after create answered %v the account is at revision %d, error %v", err, a.Revision, findErr)
+	}
+}
+
+// A server that is being restored, or a second one that has not caught up,
+// knows nobody: that says nothing about the person.
+func TestAMissingBranchIsNoMissingPerson(t *testing.T) {
+	t.Parallel()
+	s := testkit.Slapd(t)
+	d := open(t, config(s, s.Worker))
+	if err := s.Conn(t, s.Admin).Del(ldap.NewDelRequest("ou=people,"+s.Base, nil)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Find(t.Context(), account.Key{Kind: account.ByInvitation, Value: "inv1"}); !errors.Is(err, account.ErrUnavailable) {
+		t.Errorf("an invitation below a branch that is missing: %v", err)
+	}
+	if err := d.Each(t.Context(), account.Query{}, func(account.Account) bool { return true }); !errors.Is(err, account.ErrUnavailable) {
+		t.Errorf("everybody below a branch that is missing: %v", err)
 	}
 }
