@@ -117,6 +117,10 @@ func (h *house) unfinished(v *view, p *person, e *ldap.Entry, name string) []str
 		return out
 	}
 	has(events.AuditInvited)
+	if p.Fate == unknown {
+		has(events.AuditLetterFailed)
+		return out
+	}
 	if !v.mailed(p.Email, events.LetterActivation) {
 		say("has no activation letter")
 	}
@@ -250,7 +254,7 @@ func (h *house) factsInTime(v *view, p *person, account string) {
 		if a.What != events.AuditActivated {
 			continue
 		}
-		if p.Fate == waiting || p.Fate == silent || e.Time.Before(p.Opens) {
+		if p.Fate == waiting || p.Fate == silent || p.Fate == unknown || e.Time.Before(p.Opens) {
 			h.violation("I8", "%s (%s) was activated at %s, the window opens %s", p.No, p.Fate, e.Time, p.Opens)
 		}
 	}

@@ -11,14 +11,19 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/go-ldap/ldap/v3"
 )
 
-// disk is where the broker and the directory keep their data while the rig
-// can take that from them: a mounted image, or a small memory file system.
+// The two servers whose data are at stake.
+const (
+	broker    = "broker"
+	directory = "directory"
+)
+
+// disk is where one server keeps its data while the rig can take that from it:
+// a mounted image, or a small memory file system.
 type disk struct {
 	h     *house
+	of    string // broker or directory
 	at    string // where it is mounted
 	image string // empty: memory
 	loop  string
@@ -47,25 +52,28 @@ func canMount() error {
 	return nil
 }
 
-// image makes a disk of a file and moves broker and directory onto it.
-func (h *house) image() (*disk, error) {
-	d := &disk{h: h, at: filepath.Join(h.dir, "disk"), image: filepath.Join(h.dir, "disk-0.img")}
+// image makes a disk of a file and moves a server onto it.
+func (h *house) image(of string) (*disk, error) {
+	d := &disk{h: h, of: of, at: filepath.Join(h.dir, "disk-"+of), image: filepath.Join(h.dir, of+"-0.img")}
 	if err := os.MkdirAll(d.at, 0o700); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(sh("truncate", "-s", "300M", d.image), sh("mkfs.ext4", "-q", d.image)); err != nil {
+	if err := errors.Join(sh("truncate", "-s", "200M", d.image), sh("mkfs.ext4", "-q", d.image)); err != nil {
 		return nil, err
 	}
 	if err := d.mount(); err != nil {
 		return nil, err
 	}
 	h.t.Cleanup(d.unmount)
-	return d, d.take(true)
+	if err := d.take(); err != nil {
+		return nil, err
+	}
+	return d, sh("sync", "-f", d.at) // what was copied is no longer under way
 }
 
 // memory is a small disk for the broker.
 func (h *house) memory(size string) (*disk, error) {
-	d := &disk{h: h, at: filepath.Join(h.dir, "memory")}
+	d := &disk{h: h, of: broker, at: filepath.Join(h.dir, "memory")}
 	if err := os.MkdirAll(d.at, 0o700); err != nil {
 		return nil, err
 	}
@@ -73,7 +81,7 @@ func (h *house) memory(size string) (*disk, error) {
 		return nil, err
 	}
 	h.t.Cleanup(d.unmount)
-	return d, d.take(false)
+	return d, d.take()
 }
 
 func (d *disk) mount() error {
@@ -86,58 +94,100 @@ func (d *disk) mount() error {
 }
 
 func (d *disk) unmount() {
-	d.h.natsd.kill()
-	if d.image != "" {
-		d.h.slapd.Kill()
-	}
+	d.kill()
 	_ = sh("umount", "-l", d.at)
 	if d.loop != "" {
 		_ = sh("losetup", "-d", d.loop)
 	}
 }
 
+// kill ends the disk's server as a crash does.
+func (d *disk) kill() {
+	if d.of == directory {
+		d.h.slapd.Kill()
+		return
+	}
+	d.h.natsd.kill()
+}
+
+// stop lets the disk's server stand where it is: it answers nothing more.
+func (d *disk) stop() {
+	if d.of == directory {
+		d.h.slapd.Pause()
+		return
+	}
+	d.h.natsd.signal(syscall.SIGSTOP)
+}
+
+func (d *disk) start() {
+	if d.of == directory {
+		d.h.slapd.Start()
+		return
+	}
+	d.h.startBroker()
+}
+
 var storeLine = regexp.MustCompile(`(?m)^(\s*store_dir:\s*).*$`)
 
-// take moves the broker's store, and the directory's data, onto the disk.
-func (d *disk) take(directory bool) error {
-	h := d.h
-	h.disturbed()
-	h.natsd.kill()
-	store := filepath.Join(d.at, "store")
-	conf := filepath.Join(h.broker.Dir, "nats-server.conf")
-	text, err := os.ReadFile(conf)
+// take moves the server's data onto the disk.
+func (d *disk) take() error {
+	d.h.disturbed()
+	d.kill()
+	defer d.h.disturbed()
+	if d.of == directory {
+		was, err := d.h.slapdSetting("directory")
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(d.at, "db")
+		if err := errors.Join(sh("cp", "-a", was, to), d.h.setSlapd("directory", to)); err != nil {
+			return err
+		}
+		d.start()
+		return nil
+	}
+	was, err := d.h.store("")
 	if err != nil {
 		return err
 	}
-	old := strings.Trim(strings.TrimSpace(strings.SplitN(storeLine.FindString(string(text)), ":", 2)[1]), `"`)
-	if err := sh("cp", "-a", old, store); err != nil {
+	to := filepath.Join(d.at, "store")
+	if err := sh("cp", "-a", was, to); err != nil {
 		return err
 	}
-	if err := os.WriteFile(conf, storeLine.ReplaceAll(text, []byte(`${1}"`+store+`"`)), 0o600); err != nil {
+	if _, err := d.h.store(to); err != nil {
 		return err
 	}
-	h.startBroker()
-	h.awaitBroker()
-	if !directory {
-		return nil
-	}
-	if err := h.takeDirectory(d); err != nil {
-		return err
-	}
-	return sh("sync", "-f", d.at) // what was copied is no longer under way
+	d.start()
+	d.h.awaitBroker()
+	return nil
 }
 
-func (h *house) takeDirectory(d *disk) error {
-	h.slapd.Kill()
-	if err := sh("cp", "-a", filepath.Join(h.slapd.Dir, "db"), filepath.Join(d.at, "db")); err != nil {
-		return err
+// store is where the broker keeps its streams; with to it is moved there, for
+// the next start.
+func (h *house) store(to string) (was string, err error) {
+	conf := filepath.Join(h.broker.Dir, "nats-server.conf")
+	text, err := os.ReadFile(conf)
+	if err != nil {
+		return "", err
 	}
-	if err := h.setSlapd("directory", filepath.Join(d.at, "db")); err != nil {
-		return err
+	was = strings.Trim(strings.TrimSpace(strings.SplitN(storeLine.FindString(string(text)), ":", 2)[1]), `"`)
+	if to == "" {
+		return was, nil
 	}
-	h.slapd.Start()
-	h.disturbed()
-	return nil
+	return was, os.WriteFile(conf, storeLine.ReplaceAll(text, []byte(`${1}"`+to+`"`)), 0o600)
+}
+
+// slapdSetting is one line of slapd's settings.
+func (h *house) slapdSetting(key string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(h.slapd.Dir, "slapd.conf"))
+	if err != nil {
+		return "", err
+	}
+	found := regexp.MustCompile(`(?m)^` + key + `\s+(.*)$`).FindSubmatch(text)
+	if found == nil {
+		return "", fmt.Errorf("slapd has no setting %s", key)
+	}
+	return strings.Trim(strings.TrimSpace(string(found[1])), `"`), nil
 }
 
 // setSlapd changes one line of slapd's settings; slapd must be started again.
@@ -151,43 +201,52 @@ func (h *house) setSlapd(key, value string) error {
 	return os.WriteFile(conf, line.ReplaceAll(text, []byte(key+" "+value)), 0o600)
 }
 
-// cut takes the power from broker and directory: what had reached the disk at
-// that instant is all they find when they start again.
-func (d *disk) cut() error {
-	h := d.h
+// cut takes the power from the servers of these disks: what had reached each at
+// its instant is all they find when they start again. The instants differ a
+// little, as they do when a house goes dark.
+func (h *house) cut(disks ...*disk) error {
 	h.disturbed()
-	h.natsd.signal(syscall.SIGSTOP) // nothing is acknowledged from here on
-	h.slapd.Pause()
-	d.n++
-	after := filepath.Join(h.dir, fmt.Sprintf("disk-%d.img", d.n))
-	err := sh("cp", "--sparse=always", d.image, after)
-	h.natsd.kill()
-	h.slapd.Kill()
-	if err != nil {
-		return err
+	for _, d := range disks {
+		d.stop() // nothing is acknowledged from here on
+		d.n++
+		after := filepath.Join(h.dir, fmt.Sprintf("%s-%d.img", d.of, d.n))
+		err := sh("cp", "--sparse=always", d.image, after)
+		d.kill()
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(sh("umount", d.at), sh("losetup", "-d", d.loop)); err != nil {
+			return err
+		}
+		_ = os.Remove(d.image)
+		d.image = after
+		if err := d.mount(); err != nil {
+			return err
+		}
 	}
-	if err := errors.Join(sh("umount", d.at), sh("losetup", "-d", d.loop)); err != nil {
-		return err
+	for _, d := range disks {
+		d.start()
 	}
-	_ = os.Remove(d.image)
-	d.image = after
-	if err := d.mount(); err != nil {
-		return err
-	}
-	h.startBroker()
-	h.slapd.Start()
 	h.awaitBroker()
 	h.disturbed()
 	h.killed("F8")
 	return nil
 }
 
-// powerCuts cuts the power a few times while people are busy.
+// powerCuts cuts the power while people are busy: the broker's alone, the
+// directory's alone, and both.
 func (h *house) powerCuts() (func(context.Context), error) {
-	d, err := h.image()
+	b, err := h.image(broker)
+	if err != nil {
+		return nil, err
+	}
+	d, err := h.image(directory)
 	return func(ctx context.Context) {
-		for pause(ctx, 4*time.Second); ctx.Err() == nil; pause(ctx, 4*time.Second) {
-			if err := d.cut(); err != nil {
+		for n := 0; ; n++ {
+			if pause(ctx, 2500*time.Millisecond); ctx.Err() != nil {
+				return
+			}
+			if err := h.cut([][]*disk{{b, d}, {b}, {d}}[n%3]...); err != nil {
 				h.t.Errorf("power cut: %v", err)
 				return
 			}
@@ -195,90 +254,34 @@ func (h *house) powerCuts() (func(context.Context), error) {
 	}, err
 }
 
-// brokerFull fills the broker's disk, expects that somebody says so within
-// 10 s, and goes the documented way back: make room, restart the broker.
-func (h *house) brokerFull() (func(context.Context), error) {
-	d, err := h.memory("96m")
+// readOnly lets the kernel give up on a disk, as it does after an error of the
+// device: every write from then on is refused. Somebody must be red within
+// 10 s; the way back is to mount the disk again and to start the server.
+func (h *house) readOnly() (func(context.Context), error) {
+	b, err := h.image(broker)
+	if err != nil {
+		return nil, err
+	}
+	d, err := h.image(directory)
 	return func(ctx context.Context) {
-		pause(ctx, 3*time.Second)
-		junk := filepath.Join(d.at, "junk")
-		_ = sh("dd", "if=/dev/zero", "of="+junk, "bs=4k") // ends when the disk is full
-		h.killed("F9 broker")
-		before := h.unanswered.Load()
-		h.red(ctx, "the broker's disk is full")
-		fmt.Printf("  the broker's disk is full: %d publishes were not acknowledged\n", h.unanswered.Load()-before)
-		pause(ctx, time.Second)
-		h.disturbed()
-		if err := os.Remove(junk); err != nil {
-			h.t.Error(err)
-		}
-		h.natsd.signal(syscall.SIGTERM)
-		if !h.natsd.within(5 * time.Second) {
-			h.natsd.kill()
-		}
-		h.startBroker()
-		h.awaitBroker()
-		h.disturbed()
-	}, err
-}
-
-// directoryFull leaves slapd no room in its map, and makes it larger again.
-func (h *house) directoryFull() (func(context.Context), error) {
-	return func(ctx context.Context) {
-		pause(ctx, 3*time.Second)
-		h.disturbed()
-		for _, size := range []string{"1048576", "8589934592"} {
-			h.slapd.Kill()
-			if err := h.setSlapd("maxsize", size); err != nil {
-				h.t.Error(err)
-			}
-			h.slapd.Start()
-			if size == "1048576" {
-				if err := h.fillMap(); err != nil {
-					h.t.Error(err)
-					continue
-				}
-				h.killed("F9 directory")
-				h.red(ctx, "the directory's map is full")
-				pause(ctx, 2*time.Second)
-			}
-		}
-		h.disturbed()
-	}, nil
-}
-
-// red expects that some role says it is not ready within 10 s.
-func (h *house) red(ctx context.Context, why string) {
-	began := time.Now()
-	for time.Since(began) < 10*time.Second && ctx.Err() == nil {
-		for _, r := range h.roles {
-			if !ready(r.metrics) {
-				fmt.Printf("  %s: %s was red after %.1f s\n", why, r.name, time.Since(began).Seconds())
+		for _, disk := range []*disk{b, d} {
+			pause(ctx, 2*time.Second)
+			h.disturbed()
+			if err := sh("mount", "-o", "remount,abort", disk.at); err != nil {
+				h.t.Errorf("abort: %v", err)
 				return
 			}
+			h.killed("F10 " + disk.of)
+			h.red(ctx, "the "+disk.of+"'s disk takes no writes")
+			pause(ctx, time.Second)
+			disk.kill()
+			if err := errors.Join(sh("umount", disk.at), sh("losetup", "-d", disk.loop), disk.mount()); err != nil {
+				h.t.Errorf("mount again: %v", err)
+				return
+			}
+			disk.start()
+			h.awaitBroker()
+			h.disturbed()
 		}
-		pause(ctx, 50*time.Millisecond)
-	}
-	h.violation("I13", "%s, and nobody is red after %.0f s", why, time.Since(began).Seconds())
-}
-
-// fillMap adds entries until slapd has no room for more.
-func (h *house) fillMap() error {
-	c, err := ldap.DialURL(h.slapd.URL)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = c.Close() }()
-	if err := c.Bind(h.slapd.Admin.DN, h.slapd.Admin.Password); err != nil {
-		return err
-	}
-	for n := range 4000 {
-		req := ldap.NewAddRequest(fmt.Sprintf("ou=junk-%d,ou=policies,%s", n, h.slapd.Base), nil)
-		req.Attribute("objectClass", []string{"organizationalUnit"})
-		req.Attribute("description", []string{strings.Repeat("x", 3000)})
-		if err := c.Add(req); err != nil {
-			return nil // full
-		}
-	}
-	return errors.New("the directory's map never became full")
+	}, err
 }

@@ -74,7 +74,7 @@ func (h *house) live(ctx context.Context, p *person, random *rand.Rand) {
 			}
 		}
 	}
-	if p.Fate == waiting || p.Fate == silent {
+	if p.Fate == waiting || p.Fate == silent || p.Fate == unknown {
 		return
 	}
 	link := h.link(ctx, p, events.LetterActivation)

@@ -48,6 +48,8 @@ type house struct {
 	patience time.Duration // how long after the last fault everything must be finished
 	firstRed time.Time
 
+	mended *person // at whom every worker fails, until it is mended
+
 	closing    chan struct{}
 	tending    sync.WaitGroup
 	violated   []string
@@ -160,7 +162,7 @@ func (h *house) configure(noon time.Time) {
 	for role, login := range h.logins() {
 		say("[ldap.%s]\nbind_dn = %q\nbind_password_file = %q", role, login.DN, filepath.Join(h.dir, "ldap-"+role))
 	}
-	say("[smtp]\nhost = %q\nport = %s\ntls = \"none\"\nfrom = \"no-reply@usn.example\"\nconnections = 4", host, port)
+	say("[smtp]\nhost = %q\nport = %s\ntls = \"starttls\"\nca_file = %q\nfrom = \"no-reply@usn.example\"\nconnections = 4", host, port, h.file("relay-ca.pem", h.sink.ca))
 	say("[portal]\nlisten = %q\nbase_url = %q", h.portals[0], h.base)
 	say("[institution]\nname = \"USN\"\nrealm = %q\nsupport_email = \"it@usn.example\"", h.slapd.Realm)
 	for _, w := range [][3]string{{"local", "student", "at-once"}, {"exchange", "student", noon.UTC().Format(time.RFC3339)}, {"national", "student", "2027-08-01"}} {

@@ -52,6 +52,22 @@ func (h *house) mail(v *view) {
 		}
 	}
 	h.mailInTime(v)
+	h.refusals()
+}
+
+// refusals holds that what is refused for good is not offered for ever, and
+// that no letter is offered without protection.
+func (h *house) refusals() {
+	h.sink.mu.Lock()
+	defer h.sink.mu.Unlock()
+	for to, n := range h.sink.refused {
+		if bound := 4 + int(h.ambiguous.Load()+h.brokerKills()); n > bound {
+			h.violation("I5", "%s was offered %d times and refused for good each time", to[:len(nobody)], n)
+		}
+	}
+	if h.sink.naked > 0 {
+		h.violation("I14", "%d letters were offered without protection", h.sink.naked)
+	}
 }
 
 func (h *house) brokerKills() int64 { return int64(h.count("F4") + h.count("F8")) }

@@ -18,6 +18,7 @@ const (
 	waiting = "waiting"  // it opens next year: no letter yet
 	robbed  = "robbed"   // activates, is reported as compromised, comes back by the reset letter
 	silent  = "reticent" // never clicks
+	unknown = "unknown"  // the address is nobody's
 )
 
 // person is somebody the rig invents, and what it did with them.
@@ -81,13 +82,18 @@ func (c *cast) invent(round int, random *rand.Rand, noon time.Time) *person {
 		p.Fate, p.Opens = atNoon, noon
 	case f < 0.9:
 		p.Fate = waiting
-	default:
+	case f < 0.95:
 		p.Fate = silent
+	default:
+		p.Fate = unknown
 	}
 	if p.Fate != atNoon && p.Fate != waiting && random.IntN(2) == 0 {
 		p.Role, p.No = "employee", fmt.Sprint(100000+c.next)
 	}
 	p.Email = fmt.Sprintf("%s.%s@example.org", p.Role, p.No)
+	if p.Fate == unknown {
+		p.Email = nobody + p.Email
+	}
 	for range 1 + random.IntN(3) {
 		p.Names = append(p.Names, fmt.Sprintf("Prøve%s Nordfjell%s", spelled(random.IntN(1000)), spelled(c.next)))
 	}

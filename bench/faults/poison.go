@@ -20,7 +20,7 @@ func poisonous(d events.DeadLetter) bool { return strings.Contains(d.Subject, ".
 // letter and hold up nobody else.
 func (h *house) poisoned() (func(context.Context), error) {
 	return func(ctx context.Context) {
-		p := h.cast.invent(0, h.random, time.Now()) // never announced in good form
+		p := h.cast.invent(0, h.dice(), time.Now()) // never announced in good form
 		p.Role, p.No = "employee", poisonKey+p.No
 		raw, err := events.EncodeStructured(p.announcement(1, time.Now().Add(-time.Minute)))
 		if err != nil {

@@ -45,8 +45,17 @@ func scenarios() []scenario {
 		{"power", "F8", always, true, func(h *house) storm { return storm{prepare: h.powerCuts, people: 30, last: 14 * s} }},
 		{"broker full", "F9", always, true, func(h *house) storm { return storm{prepare: h.brokerFull, people: 30, last: 14 * s} }},
 		{"directory full", "F9", byTurn, true, func(h *house) storm { return storm{prepare: h.directoryFull, people: 30, last: 14 * s} }},
+		{"read-only", "F10", byTurn, true, func(h *house) storm { return storm{prepare: h.readOnly, people: 30, last: 16 * s} }},
+		{"failing", "F20", byTurn, false, func(h *house) storm { return storm{prepare: h.alwaysFails, after: h.mends, people: 20, last: 6 * s} }},
 		{"lines", "F12 F13", always, false, func(h *house) storm { return storm{prepare: h.wired, people: 30, last: 14 * s} }},
+		{"answers", "F15", byTurn, false, func(h *house) storm { return storm{prepare: h.answersWrong, people: 30, last: 12 * s} }},
+		{"stale", "F16", byTurn, false, func(h *house) storm { return storm{prepare: h.readsStale, people: 30, last: 12 * s} }},
+		{"acks", "F21", byTurn, false, func(h *house) storm { return storm{prepare: h.acksLost, people: 30, last: 12 * s} }},
 		{"relay", "F14", long, false, plain(storm{people: 40, last: 20 * s, patience: 3 * time.Minute, trouble: trouble{temporary: 0.1, refuse: 0.05, drop: 0.05}})},
+		{"greylist", "F14", long, false, plain(storm{people: 20, last: 10 * s, patience: 4 * time.Minute, trouble: trouble{greylist: true, wait: time.Second}})},
+		{"stripped", "F14", byTurn, false, plain(storm{people: 20, last: 10 * s, patience: 3 * time.Minute, trouble: trouble{door: stripped}})},
+		{"outdated", "F14", long, false, plain(storm{people: 20, last: 10 * s, patience: 3 * time.Minute, trouble: trouble{door: outdated}})},
+		{"another", "F14", long, false, plain(storm{people: 20, last: 10 * s, patience: 3 * time.Minute, trouble: trouble{door: another}})},
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,50 +30,139 @@ type letter struct {
 
 // sink is a relay that keeps what it took, and makes trouble.
 type sink struct {
-	server *smtp.Server
-	addr   string
+	servers map[string]*door
+	listen  net.Listener
+	addr    string
+	ca      string // who signed its certificate
 
 	mu      sync.Mutex
 	random  *rand.Rand
 	letters []letter
 	tempt   trouble
-	hooked  func() // called between the last dot and the answer
+	refused map[string]int // how often an address was offered that is refused for good
+	grey    map[string]bool
+	naked   int // letters that were offered without protection
 }
+
+// What the relay is to who connects.
+const (
+	sound    = "sound"
+	stripped = "stripped" // offers no STARTTLS: somebody in between took it away
+	outdated = "outdated" // its certificate has run out
+	another  = "another"  // its certificate is another server's
+)
+
+// door is one way into the relay.
+type door struct {
+	*smtp.Server
+	conns chan net.Conn
+	addr  net.Addr
+}
+
+func (d *door) Accept() (net.Conn, error) {
+	c, open := <-d.conns
+	if !open {
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+
+func (d *door) Close() error   { return nil }
+func (d *door) Addr() net.Addr { return d.addr }
+
+// quiet keeps what the server library says out of the report.
+type quiet struct{}
+
+func (quiet) Printf(string, ...any) {}
+func (quiet) Println(...any)        {}
+
+// nobody begins every address that no mailbox is behind.
+const nobody = "nobody."
 
 // trouble is what goes wrong, as parts of one.
 type trouble struct {
 	drop, temporary, refuse float64 // after the last dot; 451 at DATA; 550 at RCPT
 	wait                    time.Duration
+	door                    string // sound when empty
+	greylist                bool   // everybody's first attempt
+}
+
+// what names the trouble for the count of faults.
+func (t trouble) what() string {
+	switch {
+	case t.door != "":
+		return t.door
+	case t.greylist:
+		return "greylist"
+	case t.temporary > 0:
+		return "4xx"
+	}
+	return ""
 }
 
 var linkPattern = regexp.MustCompile(`https?://[^\s"<>]+/a/[A-Za-z0-9_-]{43}`)
 
 func newSink(random *rand.Rand) (*sink, error) {
-	s := &sink{random: random}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	s := &sink{random: random, servers: map[string]*door{}, refused: map[string]int{}, grey: map[string]bool{}}
+	ca, err := newAuthority()
 	if err != nil {
 		return nil, err
 	}
-	s.addr = l.Addr().String()
-	s.server = smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) { return &dialogue{sink: s, conn: c}, nil }))
-	s.server.Domain = "localhost"
-	s.server.MaxMessageBytes = 1 << 20
-	go func() { _ = s.server.Serve(l) }()
+	s.ca = ca.PEM
+	if s.listen, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return nil, err
+	}
+	s.addr = s.listen.Addr().String()
+	for name, cert := range map[string]struct {
+		name  string
+		until time.Time
+	}{
+		sound: {"127.0.0.1", time.Now().Add(20 * time.Hour)}, stripped: {}, another: {"relay.example", time.Now().Add(20 * time.Hour)},
+		outdated: {"127.0.0.1", time.Now().Add(-time.Hour)},
+	} {
+		d := &door{conns: make(chan net.Conn), addr: s.listen.Addr()}
+		d.Server = smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) { return &dialogue{sink: s, conn: c}, nil }))
+		d.Domain, d.MaxMessageBytes, d.ErrorLog = "localhost", 1<<20, quiet{}
+		if cert.name != "" {
+			if d.TLSConfig, err = ca.server(cert.name, cert.until); err != nil {
+				return nil, err
+			}
+		}
+		s.servers[name] = d
+		go func() { _ = d.Serve(d) }()
+	}
+	go s.accept()
 	return s, nil
 }
 
-func (s *sink) stop() { _ = s.server.Close() }
+func (s *sink) accept() {
+	for {
+		c, err := s.listen.Accept()
+		if err != nil {
+			return
+		}
+		s.mu.Lock()
+		name := s.tempt.door
+		s.mu.Unlock()
+		if name == "" {
+			name = sound
+		}
+		s.servers[name].conns <- c
+	}
+}
+
+func (s *sink) stop() {
+	_ = s.listen.Close()
+	for _, d := range s.servers {
+		close(d.conns)
+		_ = d.Server.Close()
+	}
+}
 
 func (s *sink) trouble(t trouble) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tempt = t
-}
-
-func (s *sink) hook(f func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hooked = f
 }
 
 // rolls says whether something of this probability happens now.
@@ -109,13 +199,30 @@ type dialogue struct {
 func (d *dialogue) Reset()        { d.to = "" }
 func (d *dialogue) Logout() error { return nil }
 
-func (d *dialogue) Mail(string, *smtp.MailOptions) error { return nil }
+func (d *dialogue) Mail(string, *smtp.MailOptions) error {
+	if _, secret := d.conn.TLSConnectionState(); !secret {
+		d.sink.mu.Lock()
+		d.sink.naked++
+		d.sink.mu.Unlock()
+	}
+	return nil
+}
 
 func (d *dialogue) Rcpt(to string, _ *smtp.RcptOptions) error {
 	if d.sink.rolls(func(t trouble) float64 { return t.refuse }) {
 		return &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 3, 2}, Message: "too busy"}
 	}
 	d.to = to
+	d.sink.mu.Lock()
+	defer d.sink.mu.Unlock()
+	if strings.HasPrefix(to, nobody) {
+		d.sink.refused[to]++
+		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such user"}
+	}
+	if d.sink.tempt.greylist && !d.sink.grey[to] {
+		d.sink.grey[to] = true
+		return &smtp.SMTPError{Code: 450, EnhancedCode: smtp.EnhancedCode{4, 2, 0}, Message: "greylisted, come back"}
+	}
 	return nil
 }
 
@@ -135,13 +242,10 @@ func (d *dialogue) Data(r io.Reader) error {
 	l.To, l.At = d.to, time.Now()
 	drop := d.sink.rolls(func(t trouble) float64 { return t.drop })
 	d.sink.mu.Lock()
-	wait, hooked := d.sink.tempt.wait, d.sink.hooked
+	wait := d.sink.tempt.wait
 	i := len(d.sink.letters)
 	d.sink.letters = append(d.sink.letters, l)
 	d.sink.mu.Unlock()
-	if hooked != nil {
-		hooked()
-	}
 	if wait > 0 {
 		time.Sleep(wait) // a relay that is slow to answer
 	}

@@ -137,6 +137,7 @@ type storm struct {
 	directory bool
 	trouble   trouble
 	prepare   func() (func(context.Context), error) // makes ready whatever else happens
+	after     func()                                // once all is calm and checked
 	replay    bool                                  // everything is delivered once more afterwards
 	patience  time.Duration                         // instead of the usual
 	people    int
@@ -170,6 +171,9 @@ func (h *house) rage(ctx context.Context, s storm, during func(context.Context))
 		wg.Go(func() { during(ctx) })
 	}
 	h.sink.trouble(s.trouble)
+	if what := s.trouble.what(); what != "" {
+		h.killed("F14 " + what)
+	}
 	wg.Wait()
 	h.sink.trouble(trouble{})
 }
@@ -204,7 +208,7 @@ func (h *house) round(n int, s storm) {
 		h.joins(p)
 		wg.Go(func() {
 			pause(ctx, time.Duration(random.Int64N(int64(s.last/2))))
-			if p.Fate == waiting || p.Fate == silent {
+			if p.Fate == waiting || p.Fate == silent || p.Fate == unknown {
 				slots <- struct{}{}
 				defer func() { <-slots }()
 			}
@@ -230,6 +234,9 @@ func (h *house) round(n int, s storm) {
 	h.check(s.name, calm)
 	if s.replay {
 		h.replayed()
+	}
+	if s.after != nil && len(h.violated) == 0 {
+		s.after()
 	}
 	fmt.Printf("seed %d round %d %-22s %3d people, %2d s storm, ready %4.1f s, settled %4.1f s after it, %3d kills so far, %d violations (%.0f s)\n",
 		h.seed, n, s.name, s.people, int(s.last.Seconds()), took.Seconds(), h.slowest.Seconds(), h.total(), len(h.violated), time.Since(began).Seconds())

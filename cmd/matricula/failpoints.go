@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -28,13 +29,17 @@ type killer struct {
 	left    atomic.Int64
 	mutants []string
 	clock   string // a file
+	failing string // a family name: nothing can be done for whoever bears it
 }
 
 func newFailpoint(text string) *killer {
 	k, point := &killer{}, ""
 	for _, part := range strings.Split(text, ",") {
 		file, clock := strings.CutPrefix(part, "clock=")
+		name, failing := strings.CutPrefix(part, "failing=")
 		switch {
+		case failing:
+			k.failing = name
 		case clock:
 			k.clock = file
 		case strings.HasPrefix(part, "without."):
@@ -74,6 +79,9 @@ func around(name string, do func() error) error {
 type watchedDirectory struct{ account.Directory }
 
 func (w watchedDirectory) Create(ctx context.Context, a account.Account) error {
+	if failpoint.failing != "" && a.Name.Family == failpoint.failing {
+		return errors.New("fails each time")
+	}
 	return around("directory.create", func() error { return w.Directory.Create(ctx, a) })
 }
 
