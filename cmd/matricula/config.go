@@ -20,6 +20,7 @@ type Config struct {
 	PIN         PINConfig         `toml:"pin" envPrefix:"PIN_"`
 	Breach      BreachConfig      `toml:"breach" envPrefix:"BREACH_"`
 	Letters     LettersConfig     `toml:"letters" envPrefix:"LETTERS_"`
+	Leaving     LeavingConfig     `toml:"leaving" envPrefix:"LEAVING_"`
 	Worker      WorkerConfig      `toml:"worker" envPrefix:"WORKER_"`
 	Brake       BrakeConfig       `toml:"brake" envPrefix:"BRAKE_"`
 	Log         LogConfig         `toml:"log" envPrefix:"LOG_"`
@@ -174,6 +175,14 @@ type LettersConfig struct {
 	Reminders       int    `toml:"reminders" env:"REMINDERS"`
 	ReminderAfter   Span   `toml:"reminder_after" env:"REMINDER_AFTER"`
 	TemplatesDir    File   `toml:"templates_dir" env:"TEMPLATES_DIR"`
+}
+
+// LeavingConfig is what happens to accounts that nothing keeps.
+type LeavingConfig struct {
+	SuspendAfter   Span `toml:"suspend_after" env:"SUSPEND_AFTER"`
+	CloseAfter     Span `toml:"close_after" env:"CLOSE_AFTER"`
+	NeverActivated Span `toml:"never_activated" env:"NEVER_ACTIVATED"`
+	EraseAfter     Span `toml:"erase_after" env:"ERASE_AFTER"`
 }
 
 // WorkerConfig is how the worker works.

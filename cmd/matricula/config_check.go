@@ -112,6 +112,7 @@ func (c *Config) checkRules(e *ConfigError) {
 	e.need(l.ResetValid.Duration >= 10*time.Minute, "letters.reset_valid", fmt.Sprintf("is %q", l.ResetValid), "use at least 10m: a letter takes its time")
 	e.between("letters.reminders", l.Reminders, 0, 1)
 	e.atLeast("letters.reminder_after", l.ReminderAfter, day)
+	c.checkLeaving(e)
 	e.between("worker.lanes", c.Worker.Lanes, 1, 64)
 	e.between("worker.attempts", c.Worker.Attempts, 1, 100)
 	e.atLeast("worker.wait_for_person", c.Worker.Unknown, time.Hour)

@@ -13,6 +13,8 @@ import (
 
 	"github.com/caarlos0/env/v11"
 	"github.com/pelletier/go-toml/v2"
+
+	"usn.no/matricula/account"
 )
 
 // Roles a process can have. Commands work as operator.
@@ -29,6 +31,7 @@ var notSettings = []string{envPrefix + "CONFIG", envPrefix + "FAILPOINTS"} //nol
 
 // DefaultConfig is what holds where neither file nor environment say anything.
 func DefaultConfig() Config {
+	rules := account.DefaultLeavingRules()
 	c := Config{
 		DataDir:     "/var/lib/matricula",
 		Streams:     StreamsConfig{Replicas: 1, Intake: asSpan("90d"), Audit: asSpan("400d"), Dead: asSpan("90d"), Secret: asSpan("30d")},
@@ -49,6 +52,10 @@ func DefaultConfig() Config {
 		Letters: LettersConfig{
 			SONumber: "full", InviteBefore: asSpan("14d"), InvitationValid: asSpan("30d"), AfterStart: asSpan("14d"),
 			ResetValid: asSpan("60m"), Reminders: 1, ReminderAfter: asSpan("7d"),
+		},
+		Leaving: LeavingConfig{
+			SuspendAfter: asSpan(rules.SuspendAfter.String()), CloseAfter: asSpan(rules.CloseAfter.String()),
+			NeverActivated: asSpan(rules.NeverActivated.String()), EraseAfter: asSpan(rules.EraseAfter.String()),
 		},
 		Worker: WorkerConfig{Lanes: 32, Attempts: 8, Unknown: asSpan("24h")},
 		Brake:  BrakeConfig{MaxChanges: 200, Per: asSpan("24h")},

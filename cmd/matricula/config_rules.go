@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"usn.no/matricula/account"
 	"usn.no/matricula/policy"
 )
 
@@ -56,6 +57,27 @@ func (c *Config) checkWindows(e *ConfigError) {
 		e.need(!w.BeforeStart.bad && w.BeforeStart.Duration%day == 0, key+"before_start", fmt.Sprintf("is %q", w.BeforeStart), `use whole days, for example "30d"`)
 	}
 	e.rules("window", c.Windows().Validate())
+}
+
+// Rules are when accounts that nothing keeps are suspended and closed.
+func (l LeavingConfig) Rules() account.LeavingRules {
+	days := func(s Span) policy.Days { return policy.Days(s.Duration / day) }
+	return account.LeavingRules{
+		SuspendAfter: days(l.SuspendAfter), CloseAfter: days(l.CloseAfter), NeverActivated: days(l.NeverActivated),
+		EraseAfter: days(l.EraseAfter),
+	}
+}
+
+func (c *Config) checkLeaving(e *ConfigError) {
+	l := c.Leaving
+	for key, s := range map[string]Span{
+		"leaving.suspend_after": l.SuspendAfter, "leaving.close_after": l.CloseAfter, "leaving.never_activated": l.NeverActivated,
+		"leaving.erase_after": l.EraseAfter,
+	} {
+		e.need(!s.bad && s.Duration%day == 0 && s.Duration <= 3660*day, key, fmt.Sprintf("is %q", s), "use whole days, at most 3660d")
+	}
+	e.atLeast("leaving.suspend_after", l.SuspendAfter, day)
+	e.need(l.CloseAfter.Duration > l.SuspendAfter.Duration, "leaving.close_after", "is not after leaving.suspend_after", `write for example "90d"`)
 }
 
 // rules takes over what package policy says of its settings: errors that begin

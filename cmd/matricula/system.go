@@ -232,7 +232,7 @@ func (s *system) lifecycle() *account.Lifecycle {
 	letters.Valid.AtLeast, letters.Valid.AfterStart = l.InvitationValid.Duration, l.AfterStart.Duration
 	letters.ResetValid, letters.WaitForPerson = l.ResetValid.Duration, s.cfg.Worker.Unknown.Duration
 	return &account.Lifecycle{
-		Windows: s.cfg.Windows(), PasswordRules: s.cfg.Password.Rules(), Letters: letters,
+		Windows: s.cfg.Windows(), PasswordRules: s.cfg.Password.Rules(), Letters: letters, Leaving: s.cfg.Leaving.Rules(),
 		Realm: s.cfg.Institution.Realm, Synthetic: s.cfg.AllowSynthetic, Now: s.clock.Now,
 		Report: func(what string, err error) {
 			s.log.Warn().Err(err).Str("what", what).Msg("published later or not at all")
