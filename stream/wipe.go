@@ -38,6 +38,26 @@ func (e *Eraser) Wipe(ctx context.Context, streams ...string) error {
 // in SECRET is sealed.
 func Wiped() []string { return []string{Wait, Mail} }
 
+// Markers deletes the notes that keys of a bucket were deleted: a key may be a
+// name.
+func (e *Eraser) Markers(ctx context.Context, bucket string) error {
+	name := bucketStream(bucket)
+	st, err := e.JS.Stream(ctx, name)
+	if err != nil {
+		return broken("stream "+name, err)
+	}
+	return each(ctx, e.JS, name, jetstream.OrderedConsumerConfig{FilterSubjects: []string{bucketSubject(bucket, ">")}}, false, func(m jetstream.Msg) error {
+		if m.Headers().Get(hdrOperation) == "" {
+			return nil
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("read %s: %w", name, err)
+		}
+		return e.overwrite(ctx, st, name, meta.Sequence.Stream)
+	})
+}
+
 // fillerSubject is a subject of the stream that nobody reads.
 func fillerSubject(stream string) (string, error) {
 	switch stream {

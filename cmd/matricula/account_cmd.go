@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -13,11 +14,11 @@ import (
 func accountCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "account",
-		Short: "List accounts, show one, give an order about one",
+		Short: "List accounts, show or explain one, give an order about one",
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(accountListCommand(), accountShowCommand())
+	c.AddCommand(accountListCommand(), accountShowCommand(), accountExplainCommand(), accountEraseCommand())
 	c.AddCommand(accountResendCommand(), accountSuspendCommand(), accountRestoreCommand(), accountRequireChangeCommand(),
 		accountOpenCommand(), accountMergeCommand())
 	return c
@@ -40,7 +41,7 @@ type accountRow struct {
 func rowOf(life *account.Lifecycle, a account.Account) accountRow {
 	r := accountRow{
 		Username: a.Username, Account: a.ID, State: string(a.State), Why: a.Why.Reason, Since: a.Why.Since,
-		Address: maskedAddress(a.Address), Lacks: life.Lacks(a),
+		Address: addressOf(a, a.Address), Lacks: life.Lacks(a),
 	}
 	for _, role := range a.Roles {
 		if kind := role.Kind; !strings.Contains(strings.Join(r.Roles, " "), kind) {
@@ -48,7 +49,7 @@ func rowOf(life *account.Lifecycle, a account.Account) accountRow {
 		}
 	}
 	if gone, since, ok := a.Bounced(); ok {
-		r.Bounced = &bounce{Address: maskedAddress(gone), Since: since}
+		r.Bounced = &bounce{Address: addressOf(a, gone), Since: since}
 	}
 	if at, ok := life.Opens(a); ok && !at.IsZero() {
 		r.Opens = &at
@@ -58,7 +59,7 @@ func rowOf(life *account.Lifecycle, a account.Account) accountRow {
 
 func accountListCommand() *cobra.Command {
 	var asJSON, owing bool
-	var state string
+	var state, actor string
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List accounts",
@@ -71,36 +72,51 @@ func accountListCommand() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			life := s.lifecycle()
 			owes := func(account.Account) bool { return true }
 			if owing {
 				if owes, err = s.owesRules(); err != nil {
 					return err
 				}
 			}
-			var rows [][]any
+			var people []account.Account
 			err = p.Each(c.Context(), account.Query{State: account.State(state)}, func(a account.Account) bool {
-				if !owes(a) {
-					return true
+				if owes(a) {
+					people = append(people, a)
 				}
-				r := rowOf(life, a)
-				if asJSON {
-					return printJSON(c.OutOrStdout(), r) == nil
-				}
-				rows = append(rows, []any{r.Username, r.State, r.Why, strings.Join(r.Roles, ","), oslo(r.Since), openText(r.Opens), orDash(r.Lacks)})
 				return true
 			})
-			if err != nil || asJSON {
+			if err != nil {
 				return err
 			}
-			return table(c.OutOrStdout(), []any{"USERNAME", "STATE", "WHY", "ROLES", "SINCE", "OPENS", "LACKS"}, rows)
+			if err := s.lookedUp(c.Context(), "account list", actor, people...); err != nil {
+				return err
+			}
+			return s.printAccounts(c.OutOrStdout(), people, asJSON)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
 	c.Flags().BoolVar(&owing, "rules-not-accepted", false, "only those who have still to accept the IT rules in force; the portal asks them at the next sign-in")
+	addActor(c, &actor)
 	c.Flags().StringVar(&state, "state", "", "only accounts in this `state`: pending, active, suspended, closed")
 	_ = c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"pending", "active", "suspended", "closed"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
+}
+
+func (s *system) printAccounts(w io.Writer, people []account.Account, asJSON bool) error {
+	life := s.lifecycle()
+	var rows [][]any
+	for _, a := range people {
+		r := rowOf(life, a)
+		if !asJSON {
+			rows = append(rows, []any{r.Username, r.State, r.Why, strings.Join(r.Roles, ","), oslo(r.Since), openText(r.Opens), orDash(r.Lacks)})
+		} else if err := printJSON(w, r); err != nil {
+			return err
+		}
+	}
+	if asJSON {
+		return nil
+	}
+	return table(w, []any{"USERNAME", "STATE", "WHY", "ROLES", "SINCE", "OPENS", "LACKS"}, rows)
 }
 
 func openText(t *time.Time) string {
@@ -119,20 +135,27 @@ func orDash(s string) string {
 
 func accountShowCommand() *cobra.Command {
 	var asJSON bool
+	var actor string
 	c := &cobra.Command{
 		Use:     "show USERNAME|ACCOUNT-ID|student:NUMBER|employee:NUMBER",
 		Short:   "Show one account",
 		Example: "  matricula account show karnor\n  matricula account show student:256789",
 		Args:    exactly(1, "name one account"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := refuseNumber(args[0]); err != nil {
+				return err
+			}
 			s, p, err := openPeople(c)
 			if err != nil {
 				return err
 			}
 			defer s.close()
-			a, err := p.Find(c.Context(), keyOf(args[0]))
+			a, err := findPerson(c.Context(), p, args[0])
 			if err != nil {
 				return fmt.Errorf("account %s: %w", args[0], err)
+			}
+			if err := s.lookedUp(c.Context(), "account show", actor, a); err != nil {
+				return err
 			}
 			r := rowOf(s.lifecycle(), a)
 			troubles, err := s.letterTroubles(c.Context(), a.ID)
@@ -161,6 +184,7 @@ func accountShowCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	addActor(c, &actor)
 	return c
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +24,8 @@ type windowRow struct {
 }
 
 func windowsCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, who bool
+	var actor, language string
 	c := &cobra.Command{
 		Use:   "windows",
 		Short: "Show who opens when, and who is not ready and why",
@@ -34,6 +36,9 @@ func windowsCommand() *cobra.Command {
 				return err
 			}
 			defer s.close()
+			if who {
+				return s.printUnready(c, p, actor, language, asJSON)
+			}
 			rows, err := windowRows(c, s, p)
 			if err != nil {
 				return err
@@ -49,6 +54,10 @@ func windowsCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&who, "who", false, "list everybody who has not activated, with what stands in the way")
+	c.Flags().StringVar(&language, "language", ownLanguage(os.Getenv), "of --who: nb, nn or en")
+	_ = c.RegisterFlagCompletionFunc("language", cobra.FixedCompletions(languages(), cobra.ShellCompDirectiveNoFileComp))
+	addActor(c, &actor)
 	return c
 }
 
