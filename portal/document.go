@@ -28,6 +28,13 @@ type document struct {
 	Hash    string // hex SHA-256 of the text as shown
 	Title   string
 	Blocks  []block
+	Below   bool // its headings stand below one of the page
+}
+
+// below is d as a part of a page.
+func (d document) below() document {
+	d.Below = true
+	return d
 }
 
 // block is a heading, a list or a paragraph.
