@@ -173,6 +173,11 @@ func (s *SlapdServer) Start() {
 	}
 }
 
+// Tool is one of the server's own tools, slapcat or slapadd, on its settings.
+func (s *SlapdServer) Tool(name string, args ...string) *exec.Cmd {
+	return s.install.command(append([]string{name, "-f", filepath.Join(s.Dir, "slapd.conf")}, args...)...)
+}
+
 // Pause stops the process where it stands; connections stay open.
 func (s *SlapdServer) Pause() { s.signal(syscall.SIGSTOP) }
 

@@ -48,6 +48,7 @@ type house struct {
 	patience time.Duration // how long after the last fault everything must be finished
 	firstRed time.Time
 
+	backup backup
 	mended *person // at whom every worker fails, until it is mended
 
 	closing    chan struct{}

@@ -51,6 +51,7 @@ func scenarios() []scenario {
 		{"answers", "F15", byTurn, false, func(h *house) storm { return storm{prepare: h.answersWrong, people: 30, last: 12 * s} }},
 		{"stale", "F16", byTurn, false, func(h *house) storm { return storm{prepare: h.readsStale, people: 30, last: 12 * s} }},
 		{"acks", "F21", byTurn, false, func(h *house) storm { return storm{prepare: h.acksLost, people: 30, last: 12 * s} }},
+		{"backup", "F25", alone, false, func(h *house) storm { return storm{prepare: h.backsUp, after: h.restores, people: 40, last: 8 * s} }},
 		{"relay", "F14", long, false, plain(storm{people: 40, last: 20 * s, patience: 3 * time.Minute, trouble: trouble{temporary: 0.1, refuse: 0.05, drop: 0.05}})},
 		{"greylist", "F14", long, false, plain(storm{people: 20, last: 10 * s, patience: 4 * time.Minute, trouble: trouble{greylist: true, wait: time.Second}})},
 		{"stripped", "F14", byTurn, false, plain(storm{people: 20, last: 10 * s, patience: 3 * time.Minute, trouble: trouble{door: stripped}})},

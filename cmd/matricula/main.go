@@ -117,7 +117,7 @@ func rootCommand() *cobra.Command {
 		c.GroupID = "run"
 		root.AddCommand(c)
 	}
-	for _, c := range []*cobra.Command{accountCommand(), windowsCommand(), mailCommand(), breachCommand(), pinCommand(), deadCommand(), brakeCommand(), claimsCommand(), auditCommand(), configCommand(), versionCommand()} {
+	for _, c := range []*cobra.Command{accountCommand(), windowsCommand(), mailCommand(), breachCommand(), pinCommand(), deadCommand(), replayCommand(), brakeCommand(), claimsCommand(), auditCommand(), configCommand(), versionCommand()} {
 		c.GroupID = "look"
 		root.AddCommand(c)
 	}
