@@ -254,3 +254,45 @@ func TestAfterTheDeadlineTheOldPasswordSetsANewOneAndDoesNothingElse(t *testing.
 	}
 	expect(t, v.visit("/account"), http.StatusOK, "karnor")
 }
+
+func TestExpiredSessionStrandsNobody(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	who := h.life.move("karnor", good)
+	stale := func() *visitor {
+		who.password, who.blocked, who.Rules = good, false, ownOf("karnor", h.life.clock()).Rules
+		v := h.reader(t)
+		v.signIn("karnor", good)
+		h.life.change(func() { h.life.now = h.life.now.Add(31 * time.Minute) })
+		return v
+	}
+	for path, leads := range map[string]string{
+		"/account": "/signin", "/rules/accept": "/signin", "/password/done": "/signin", "/compromised/password": "/compromised",
+	} {
+		if p := stale().get(path); p.location() != leads {
+			t.Errorf("%s answers %d, leading to %q", path, p.status, p.location())
+		}
+	}
+	for path, words := range map[string]string{"/signin": "Logg inn for å se kontoen din", "/password": "Endre passord", "/compromised": "Sperr passordet nå"} {
+		expect(t, stale().get(path), http.StatusOK, words)
+	}
+	for path, leads := range map[string]string{
+		"/signout": "/signout", "/signout/everywhere": "/signin", "/rules/accept": "/signin", "/compromised/password": "/compromised",
+	} {
+		v := stale()
+		if p := v.post(path, nil); p.location() != leads {
+			t.Errorf("sending %s is answered %d, leading to %q", path, p.status, p.location())
+		}
+		if p := v.visit(leads); p.status != http.StatusOK {
+			t.Errorf("%s leads to a page that answers %d", path, p.status)
+		}
+	}
+	if p := stale().post("/compromised", url.Values{"way": {"session"}}); p.location() != "/compromised" || who.blocked {
+		t.Errorf("a report is answered %d, leading to %q", p.status, p.location())
+	}
+	// The form of a new password says who it is for: it needs no session.
+	p := stale().post("/password", url.Values{"username": {"karnor"}, "old": {good}, "password": {fresh}})
+	if p.location() != "/password/done" || who.password != fresh {
+		t.Errorf("a new password is answered %d, leading to %q", p.status, p.location())
+	}
+}
