@@ -54,7 +54,7 @@ func Decode(subject string, header map[string][]string, body []byte, now time.Ti
 func read(blank Data, n node) (Data, []string, error) {
 	v := reflect.New(reflect.TypeOf(blank))
 	f := &filler{}
-	f.fill(v.Elem(), n, "data")
+	f.fill(v.Elem(), n, &trail{name: "data"})
 	if f.bad != nil {
 		return nil, nil, f.bad
 	}

@@ -3,8 +3,8 @@ package events
 import (
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -21,7 +21,7 @@ type filler struct {
 	bad     error
 }
 
-func (f *filler) fill(v reflect.Value, n node, path string) {
+func (f *filler) fill(v reflect.Value, n node, path *trail) {
 	if f.bad != nil {
 		return
 	}
@@ -53,20 +53,20 @@ func (f *filler) fill(v reflect.Value, n node, path string) {
 }
 
 // want says whether n has a value of kind k to take; null is none.
-func (f *filler) want(n node, k kind, path string) bool {
+func (f *filler) want(n node, k kind, path *trail) bool {
 	if n.kind != k && n.kind != kindNull {
 		f.refuse(path, "is "+string(n.kind)+"; send "+string(k))
 	}
 	return n.kind == k
 }
 
-func (f *filler) refuse(path, text string) {
+func (f *filler) refuse(path *trail, text string) {
 	if f.bad == nil {
-		f.bad = Refuse(ReasonMalformed, path, text)
+		f.bad = Refuse(ReasonMalformed, path.String(), text)
 	}
 }
 
-func (f *filler) fillTime(v reflect.Value, n node, path string) {
+func (f *filler) fillTime(v reflect.Value, n node, path *trail) {
 	if !f.want(n, kindString, path) || n.text == "" {
 		return
 	}
@@ -78,29 +78,30 @@ func (f *filler) fillTime(v reflect.Value, n node, path string) {
 	v.Set(reflect.ValueOf(t))
 }
 
-func (f *filler) fillSlice(v reflect.Value, n node, path string) {
+func (f *filler) fillSlice(v reflect.Value, n node, path *trail) {
 	if !f.want(n, kindArray, path) {
 		return
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(n.items), len(n.items)))
 	for i, item := range n.items {
-		below := path + "[" + strconv.Itoa(i) + "]"
+		below := path.at(i)
 		if item.kind == kindNull {
-			f.refuse(below, "is null; leave it out")
+			f.refuse(&below, "is null; leave it out")
 			return
 		}
-		f.fill(v.Index(i), item, below)
+		f.fill(v.Index(i), item, &below)
 	}
 }
 
 // fillMap reads a map of strings; a null value is left out.
-func (f *filler) fillMap(v reflect.Value, n node, path string) {
+func (f *filler) fillMap(v reflect.Value, n node, path *trail) {
 	if !f.want(n, kindObject, path) || len(n.members) == 0 {
 		return
 	}
 	v.Set(reflect.MakeMap(v.Type()))
 	for _, m := range n.members {
-		if f.want(m.value, kindString, join(path, m.name)) {
+		below := path.below(m.name)
+		if f.want(m.value, kindString, &below) {
 			v.SetMapIndex(reflect.ValueOf(m.name), reflect.ValueOf(m.value.text))
 		}
 	}
@@ -109,23 +110,25 @@ func (f *filler) fillMap(v reflect.Value, n node, path string) {
 	}
 }
 
-func (f *filler) fillStruct(v reflect.Value, n node, path string) {
+func (f *filler) fillStruct(v reflect.Value, n node, path *trail) {
 	if !f.want(n, kindObject, path) {
 		return
 	}
 	fields := fieldsOf(v.Type())
 	for _, m := range n.members {
 		if !slices.ContainsFunc(fields, func(s field) bool { return s.name == m.name }) {
-			f.note(join(path, m.name))
+			below := path.below(m.name)
+			f.note(below.String())
 		}
 	}
 	for _, s := range fields {
 		value := n.get(s.name)
+		below := path.below(s.name)
 		if value.kind == kindNull && s.required() {
-			f.refuse(join(path, s.name), "is missing; send it, empty where there is none")
+			f.refuse(&below, "is missing; send it, empty where there is none")
 			return
 		}
-		f.fill(v.FieldByIndex(s.index), value, join(path, s.name))
+		f.fill(v.FieldByIndex(s.index), value, &below)
 	}
 }
 
@@ -164,8 +167,16 @@ func (s field) required() bool {
 	return false
 }
 
+// fieldCache holds what fieldsOf found: the types are a handful and never change.
+var fieldCache sync.Map //nolint:gochecknoglobals // a pure function's memory
+
 // fieldsOf lists the JSON members of t, those of embedded structs included.
 func fieldsOf(t reflect.Type) []field {
+	if known, ok := fieldCache.Load(t); ok {
+		if fields, ok := known.([]field); ok {
+			return fields
+		}
+	}
 	var fields []field
 	for _, sf := range reflect.VisibleFields(t) {
 		tag, ok := sf.Tag.Lookup("json")
@@ -175,6 +186,7 @@ func fieldsOf(t reflect.Type) []field {
 		name, options, _ := strings.Cut(tag, ",")
 		fields = append(fields, field{name, strings.Contains(options, "omitempty"), sf.Index, sf.Type})
 	}
+	fieldCache.Store(t, fields)
 	return fields
 }
 

@@ -1,8 +1,8 @@
 package events
 
 import (
-	"slices"
 	"strings"
+	"sync"
 )
 
 // Known lists one empty value for every contract, in the order of the
@@ -27,13 +27,18 @@ func Known() []Data {
 
 // known finds the empty value of a contract by its type.
 func known(eventType string) (Data, bool) {
-	all := Known()
-	i := slices.IndexFunc(all, func(d Data) bool { return d.EventType() == eventType })
-	if i < 0 {
-		return nil, false
-	}
-	return all[i], true
+	d, ok := contracts()[eventType]
+	return d, ok
 }
+
+// contracts is Known by type, made once: every message asks for it.
+var contracts = sync.OnceValue(func() map[string]Data { //nolint:gochecknoglobals // a constant table
+	all := map[string]Data{}
+	for _, d := range Known() {
+		all[d.EventType()] = d
+	}
+	return all
+})
 
 // sources says who may publish a type. It goes by the area, the first token of
 // the subject and the third of the type, but for a letter that came back: the

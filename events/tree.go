@@ -66,9 +66,8 @@ func parse(body []byte, root string) (node, error) {
 	case !json.Valid(body):
 		return node{}, Refuse(ReasonMalformed, where, "is not one complete JSON value; send one object, nothing before or after it")
 	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.UseNumber()
-	n, err := parseValue(dec, root, 0)
+	sc := scanner{text: body}
+	n, err := sc.value(&trail{name: root}, 0)
 	if err != nil {
 		return node{}, err
 	}
@@ -76,67 +75,6 @@ func parse(body []byte, root string) (node, error) {
 		return node{}, Refuse(ReasonMalformed, where, "is "+string(n.kind)+"; send an object")
 	}
 	return n, nil
-}
-
-func parseValue(dec *json.Decoder, path string, depth int) (node, error) {
-	tok, err := dec.Token()
-	if err != nil {
-		return node{}, Refuse(ReasonMalformed, path, "is not valid JSON")
-	}
-	switch t := tok.(type) {
-	case json.Delim:
-		if depth == maxDepth {
-			return node{}, Refuse(ReasonMalformed, path, "is nested too deeply; no contract needs more than "+strconv.Itoa(maxDepth)+" levels")
-		}
-		if t == '[' {
-			return parseArray(dec, path, depth+1)
-		}
-		return parseObject(dec, path, depth+1)
-	case string:
-		return node{kind: kindString, text: t}, nil
-	case json.Number:
-		return node{kind: kindNumber, text: t.String()}, nil
-	case bool:
-		return node{kind: kindBool, truth: t}, nil
-	}
-	return node{kind: kindNull}, nil
-}
-
-func parseArray(dec *json.Decoder, path string, depth int) (node, error) {
-	n := node{kind: kindArray}
-	for dec.More() {
-		item, err := parseValue(dec, path+"["+strconv.Itoa(len(n.items))+"]", depth)
-		if err != nil {
-			return node{}, err
-		}
-		n.items = append(n.items, item)
-	}
-	_, err := dec.Token()
-	return n, err
-}
-
-func parseObject(dec *json.Decoder, path string, depth int) (node, error) {
-	n := node{kind: kindObject}
-	seen := map[string]bool{}
-	for dec.More() {
-		tok, err := dec.Token()
-		name, ok := tok.(string)
-		if err != nil || !ok {
-			return node{}, Refuse(ReasonMalformed, path, "is not valid JSON")
-		}
-		below := join(path, name)
-		if seen[name] {
-			return node{}, Refuse(ReasonMalformed, below, "is there twice; send each key once")
-		}
-		seen[name] = true
-		value, err := parseValue(dec, below, depth)
-		if err != nil {
-			return node{}, err
-		}
-		n.members = append(n.members, member{name, value})
-	}
-	_, err := dec.Token()
-	return n, err
 }
 
 // join makes a path for people. Keys come from the sender, so one that could
