@@ -19,9 +19,9 @@ import (
 
 const brakeHelp = `Show what the brake has counted and holds, or let it go.
 
-When more accounts than [brake] max_changes leave, are suspended or are closed
-within the period, that kind is held: those accounts stay as they are, everything
-else goes on. Look at why first. If the feed was wrong, have it corrected: what the
+When more accounts than [brake] max_changes leave, are suspended, are closed or
+lose an address that the relay refused within the period, that kind is held: those
+accounts stay as they are, everything else goes on. Look at why first. If the feed was wrong, have it corrected: what the
 sources take back happens to nobody, held or not. If it was right, release it.
 What IT orders is never held.`
 
