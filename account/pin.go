@@ -45,6 +45,7 @@ const (
 	PINNone    = ""        // none was set here, or so long ago that nobody knows
 	PINExpired = "expired" // the access system did not fetch it in time
 	PINEarly   = "early"   // the role at this campus is not open yet
+	PINFailed  = events.PINFailed
 )
 
 // pinsAnHour is how often a person may set a PIN.
@@ -57,6 +58,11 @@ var ErrNoCampus = errors.New("no open role has a campus")
 type PINError struct{ Answers []Answer }
 
 func (e *PINError) Error() string { return "pin does not meet the rules" }
+
+// OftenError: the person has set a PIN several times within the hour.
+type OftenError struct{ Until time.Time }
+
+func (e *OftenError) Error() string { return "pin was set several times within the hour" }
 
 // CampusPIN is one campus of a person, and how far the PIN has come there.
 type CampusPIN struct {
@@ -118,7 +124,7 @@ func (l *Lifecycle) follows(ctx context.Context, a Account, c *CampusPIN) error 
 // worker offers it. It is written down nowhere readable.
 //
 // Errors: ErrSignedOut, those of SignIn but ErrBreached, *PINError,
-// ErrNoCampus.
+// ErrNoCampus, *OftenError.
 func (l *Lifecycle) SetPIN(ctx context.Context, c PINChoice) (Own, error) {
 	a, err := l.session(ctx, c.Account, c.From)
 	if err != nil {
@@ -160,7 +166,7 @@ func (l *Lifecycle) allowPIN(ctx context.Context, id string) error {
 	begins := l.Now().UTC().Truncate(time.Hour)
 	n, err := l.Attempts.Add(ctx, l.limit("pin", begins, id))
 	if err == nil && n > pinsAnHour {
-		err = &TooManyError{Until: begins.Add(time.Hour)}
+		err = &OftenError{Until: begins.Add(time.Hour)}
 	}
 	return err
 }

@@ -156,7 +156,7 @@ func TestSecondPINTakesTheFirstOnesPlaceWhateverTheClocksSay(t *testing.T) {
 	if n := w.facts()["pin.set"]; n != 3 {
 		t.Errorf("%d facts", n)
 	}
-	var many *account.TooManyError
+	var many *account.OftenError
 	if _, err := w.portal().SetPIN(t.Context(), wish(own, "6150")); !errors.As(err, &many) || !many.Until.After(w.clock()) {
 		t.Errorf("a fourth one within the hour: %v", err)
 	}

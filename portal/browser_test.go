@@ -56,11 +56,15 @@ func TestPagesInChromium(t *testing.T) {
 	if _, err := os.Stat(filepath.Join("browser", "node_modules", "playwright-core")); err != nil {
 		missing(t, "portal/browser has no node_modules: run npm ci --ignore-scripts there")
 	}
-	h := start(t, false)
+	h := start(t, false, func(p *portal.Portal) {
+		l, _ := p.Clicks.(*life)
+		someDoors(l).set(p)
+	})
 	residents(h.life)
+	elsewhere := start(t, false, func(p *portal.Portal) { p.PIN.ElsewhereURL = "https://kort.example.org" })
 	limited := start(t, false, func(p *portal.Portal) { p.Rate = portal.Rate{PerSecond: 0.1, Burst: 1} })
 	input, err := json.Marshal(map[string]any{
-		"base": h.URL, "limited": limited.URL, "chromium": chromium, "languages": languages(), "tickets": cast(h.life),
+		"base": h.URL, "limited": limited.URL, "elsewhere": elsewhere.URL, "chromium": chromium, "languages": languages(), "tickets": cast(h.life),
 		"vectors": vectors(t), "screenshots": os.Getenv("PORTAL_SCREENSHOTS"), "full": required(),
 	})
 	if err != nil {
@@ -119,7 +123,7 @@ func judge(t *testing.T, out []byte) {
 func residents(l *life) {
 	l.move("karnor", good) // whom a letter reports
 	for _, lang := range languages() {
-		for _, name := range []string{"own", "change", "breached", "breached-again", "many", "receipt", "rules", "newcomer", "demanded", "due"} {
+		for _, name := range []string{"own", "change", "breached", "breached-again", "many", "receipt", "rules", "newcomer", "demanded", "due", "pin-all", "pin-nowhere"} {
 			p := l.move(name+"-"+lang, good)
 			p.Language, p.breached = lang, strings.HasPrefix(name, "breached")
 			p.Untold = name == "receipt"

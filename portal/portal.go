@@ -81,6 +81,7 @@ type Portal struct {
 	People   People
 	Changes  Changes
 	Sessions Sessions
+	PINs     PINs // nil: PINs are set elsewhere
 
 	// BaseURL is the portal's own address, "https://konto.example.no". With
 	// https the cookies are Secure and carry the __Host- prefix, and
@@ -93,6 +94,7 @@ type Portal struct {
 
 	Institution Institution
 	Password    PasswordRules
+	PIN         PINSettings
 	Rate        Rate
 	Times       Times
 	// Pace is the step in which whoever shows a password is answered, right or
@@ -186,10 +188,12 @@ func (s *site) check() error {
 		return errors.New("institution name is missing")
 	case in.SupportEmail == "" && in.SupportURL == "":
 		return errors.New("institution support address is missing")
+	case s.PINs != nil && s.PIN.Length < 1:
+		return errors.New("length of a PIN is missing")
 	case s.Password.MinLength < 1 || s.Password.MaxLength < s.Password.MinLength || s.Password.Groups > 4:
 		return errors.New("password rules are missing or contradict each other")
 	}
-	for _, link := range []string{in.SupportURL, in.AccessibilityURL} {
+	for _, link := range []string{in.SupportURL, in.AccessibilityURL, s.PIN.ElsewhereURL} {
 		if u, err := url.Parse(link); link != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
 			return errors.New("institution links must begin with https://")
 		}

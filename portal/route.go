@@ -28,6 +28,8 @@ func (s *site) table() map[string]route {
 		"/account":              {get: showing(s.own)},
 		"/password":             {get: showing(s.change), post: s.acting(s.changed, "username", "old", "password")},
 		"/password/done":        {get: showing(s.changeDone)},
+		"/pin":                  {get: showing(s.pin), post: s.acting(s.pinSet, "username", "old", "pin")},
+		"/pin/done":             {get: showing(s.pinDone)},
 		"/forgot":               {get: s.forgot, post: s.acting(s.ask, "number", "family")},
 		"/forgot/asked":         {get: s.askedFor},
 		"/compromised":          {get: showing(s.compromised), post: s.acting(s.report, "way", "username", "password")},

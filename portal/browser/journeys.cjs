@@ -91,6 +91,33 @@ module.exports = {
     await c.context.close();
   },
 
+  // A PIN with the keyboard alone: hidden while it is typed, shown on demand, and
+  // no password to the browser. None of it needs a script.
+  async pin({ report, visit }) {
+    const c = await visit("nn");
+    const tabTo = async (id) => { for (let n = 0; n < 60 && !(await c.page.locator("#" + id + ":focus").count()); n++) await c.page.keyboard.press("Tab"); };
+    await c.page.goto(c.base + "/signin?lang=nn");
+    await c.page.fill("#username", "own-nn");
+    await c.page.fill("#password", password);
+    await c.submit();
+    await c.page.goto(c.base + "/pin");
+    await tabTo("old");
+    await c.page.keyboard.type(password);
+    await tabTo("pin");
+    await c.page.keyboard.type("8361");
+    report("type", (await c.page.getAttribute("#pin", "type")) === "text", "the browser takes it for a password");
+    const masked = () => c.page.locator("#pin").evaluate((e) => getComputedStyle(e).webkitTextSecurity);
+    report("hidden", (await masked()) === "disc", await masked());
+    await tabTo("pin-show");
+    await c.page.keyboard.press("Space");
+    report("shown", (await masked()) === "none", await masked());
+    const arrived = c.page.waitForURL("**/pin/done");
+    await c.page.keyboard.press("Enter");
+    await arrived;
+    report("done", (await c.page.title()).startsWith("PIN-koden er på veg"), await c.page.title());
+    await c.context.close();
+  },
+
   // The script answers the password vectors as the server does.
   async vectors({ report, visit, given }) {
     const c = await visit("en");

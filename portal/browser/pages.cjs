@@ -55,6 +55,14 @@ async function change(c, who, old, text) {
   await c.submit();
 }
 
+async function setPIN(c, who, old, pin) {
+  await signIn(c, who);
+  await c.page.goto(c.base + "/pin");
+  await c.page.fill("#old", old);
+  await c.page.fill("#pin", pin);
+  await c.submit();
+}
+
 async function press(c, selector) {
   const arrived = c.page.waitForNavigation();
   await c.page.click(selector);
@@ -133,6 +141,12 @@ module.exports = {
   }],
   "change-failed": [422, async (c) => { await change(c, "own", password, "nordmannnnn"); }],
   "change-done": [200, async (c) => { await change(c, "change", password, "Green-teapot-hums-2"); }],
+  pin: [200, async (c) => { await signIn(c, "own"); await c.page.goto(c.base + "/pin"); await c.page.fill("#pin", "8361"); await c.page.check("#pin-show"); }],
+  "pin-states": [200, async (c) => { await signIn(c, "pin-all"); await c.page.goto(c.base + "/pin"); }],
+  "pin-nowhere": [200, async (c) => { await signIn(c, "pin-nowhere"); await c.page.goto(c.base + "/pin"); }],
+  "pin-failed": [422, async (c) => { await setPIN(c, "own", password, "1234"); }],
+  "pin-done": [200, async (c) => { await setPIN(c, "own", password, "8361"); }],
+  "pin-elsewhere": [200, async (c) => { await c.page.goto(c.elsewhere + "/pin?lang=" + c.lang); }],
   forgot: [200, open("/forgot")],
   "forgot-empty": [422, async (c) => { await open("/forgot")(c); await c.submit(); }],
   "forgot-asked": [200, async (c) => {

@@ -24,7 +24,7 @@ async function visit(browser, lang, options) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: lang, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(20000);
-  const c = { page, context, lang, base: given.base, limited: given.limited, faults: [], status: 0, origins: [] };
+  const c = { page, context, lang, base: given.base, limited: given.limited, elsewhere: given.elsewhere, faults: [], status: 0, origins: [] };
   c.ticket = (name) => given.tickets[name + "-" + lang];
   c.submit = async () => {
     const arrived = page.waitForNavigation();
@@ -33,7 +33,7 @@ async function visit(browser, lang, options) {
   };
   page.on("console", (m) => { if (m.type() === "error" && !/status of \d+/.test(m.text())) c.faults.push(m.text()); });
   page.on("pageerror", (e) => c.faults.push(String(e)));
-  page.on("request", (r) => { if (!r.url().startsWith(given.base) && !r.url().startsWith(given.limited) && !r.url().startsWith("data:")) c.faults.push("asks " + r.url()); });
+  page.on("request", (r) => { if (!r.url().startsWith(given.base) && !r.url().startsWith(given.limited) && !r.url().startsWith(given.elsewhere) && !r.url().startsWith("data:")) c.faults.push("asks " + r.url()); });
   page.on("response", (r) => { if (r.request().isNavigationRequest()) c.status = r.status(); });
   return c;
 }
