@@ -236,8 +236,8 @@ type door struct {
 // doors are the campuses that a PIN set now is for.
 func (l *Lifecycle) doors(a Account) []door {
 	var out []door
-	for _, r := range a.Roles {
-		if r.Campus == "" || r.over(l.Now()) || l.opensAt(r).After(l.Now()) {
+	for _, r := range a.counting(l.Now()) {
+		if r.Campus == "" || l.early(a, r) {
 			continue
 		}
 		i := slices.IndexFunc(out, func(d door) bool { return events.CampusKey(d.campus) == events.CampusKey(r.Campus) })
@@ -260,11 +260,11 @@ func (l *Lifecycle) campuses(a Account) []CampusPIN {
 		out = append(out, CampusPIN{Campus: d.campus})
 	}
 	open := len(out)
-	for _, r := range a.Roles {
-		opens := l.opensAt(r)
-		if r.Campus == "" || r.over(l.Now()) || !opens.After(l.Now()) {
+	for _, r := range a.counting(l.Now()) {
+		if r.Campus == "" || !l.early(a, r) {
 			continue
 		}
+		opens := l.opensAt(r)
 		i := slices.IndexFunc(out, func(c CampusPIN) bool { return events.CampusKey(c.Campus) == events.CampusKey(r.Campus) })
 		switch {
 		case i < 0:
@@ -276,11 +276,9 @@ func (l *Lifecycle) campuses(a Account) []CampusPIN {
 	return out
 }
 
-// over tells whether a role has ended: its last day is over.
-func (r Role) over(now time.Time) bool {
-	return r.End != "" && r.End < now.In(policy.Oslo()).Format(time.DateOnly)
+// early: the role is not open yet, and IT has not opened the account either.
+func (l *Lifecycle) early(a Account, r Role) bool {
+	return l.opensAt(r).After(l.Now()) && !l.Now().Before(a.OpenUntil)
 }
 
-func (l *Lifecycle) opensAt(r Role) time.Time {
-	return l.Windows.Opening(policy.Admission{Population: r.Kind, Intake: r.Intake, Start: r.Start, Recorded: r.Since}).At
-}
+func (l *Lifecycle) opensAt(r Role) time.Time { return l.openingOf(r).At }

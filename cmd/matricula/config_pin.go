@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 
+	"usn.no/matricula/account"
 	"usn.no/matricula/events"
+	"usn.no/matricula/stream"
 )
 
 // PINConfig is the door code: whose key it is sealed to, or where else people
@@ -82,4 +84,19 @@ func (c PINConfig) elsewhere() map[string]string {
 		}
 	}
 	return all
+}
+
+// doors lets a portal take PINs, where the access system's key is known.
+func (s *system) doors(life *account.Lifecycle, pub *stream.Publisher) error {
+	key, ok, err := s.cfg.PIN.public()
+	if err != nil || !ok {
+		return err
+	}
+	life.PINs = &stream.PINs{Publisher: pub}
+	life.PINRules = account.PINRules{Length: s.cfg.PIN.Length, Valid: s.settings().SecretAge}
+	life.SealPIN = func(id, campus string, sequence uint64, h events.PINHolder) (string, string, error) {
+		sealed, err := events.SealPIN(key, id, campus, sequence, h)
+		return sealed, key.Print(), err
+	}
+	return nil
 }

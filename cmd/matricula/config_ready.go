@@ -67,6 +67,8 @@ func (c *Config) readyPortal(e *ConfigError) {
 	e.readable("keys.ticket_old_file", c.Keys.TicketOldFile)
 	_, err := os.ReadFile(string(c.Keys.WorkerPublicFile))
 	e.need(err == nil, "keys.worker_public_file", fmt.Sprintf("cannot be used: %v", err), "matricula setup makes it; the worker holds the other half")
+	_, _, err = c.PIN.public()
+	e.need(err == nil, "pin.public_key_file", fmt.Sprintf("cannot be used: %v", err), "the access system makes it with matricula pin key; leave it empty where PINs are set elsewhere")
 	c.readyInstitution(e)
 }
 

@@ -80,15 +80,15 @@ func pinReceiveCommand() *cobra.Command {
 
 // receivedPIN is one PIN as it is handed over.
 type receivedPIN struct {
-	Account  string    `json:"account"`
-	Campus   string    `json:"campus"`
-	Sequence uint64    `json:"sequence"`
-	Set      time.Time `json:"set"`
-	*shownPIN
+	Account  string     `json:"account"`
+	Campus   string     `json:"campus"`
+	Sequence uint64     `json:"sequence"`
+	Set      time.Time  `json:"set"`
+	Holder   *pinHolder `json:"holder,omitempty"` // with --show only
 }
 
-// shownPIN is what is for whoever opens doors alone.
-type shownPIN struct {
+// pinHolder is what is for whoever opens doors alone.
+type pinHolder struct {
 	Username string   `json:"username"`
 	Numbers  []string `json:"numbers"`
 	PIN      string   `json:"pin"`
@@ -99,14 +99,14 @@ func (p receivedPIN) String() string { return "PIN of account " + p.Account + " 
 
 func (p receivedPIN) print(w io.Writer, f pinFlags) error {
 	if !f.show {
-		p.shownPIN = nil
+		p.Holder = nil
 	}
 	if f.asJSON {
 		return printJSON(w, p)
 	}
 	line := fmt.Sprintf("%s  %s  %s", oslo(p.Set), p.Account, p.Campus)
-	if p.shownPIN != nil {
-		line += fmt.Sprintf("  %s %v  %s", p.Username, p.Numbers, p.PIN)
+	if h := p.Holder; h != nil {
+		line += fmt.Sprintf("  %s %v  %s", h.Username, h.Numbers, h.PIN)
 	}
 	_, err := fmt.Fprintln(w, line)
 	return err

@@ -108,7 +108,7 @@ func (r *pinReceiver) receive(ctx context.Context, m jetstream.Msg) error {
 		return err
 	}
 	p := receivedPIN{Account: set.Account, Campus: set.Campus, Sequence: e.Sequence, Set: e.Time,
-		shownPIN: &shownPIN{Username: h.Username, Numbers: h.Numbers, PIN: h.PIN}}
+		Holder: &pinHolder{Username: h.Username, Numbers: h.Numbers, PIN: h.PIN}}
 	if err := r.take(p); err != nil {
 		return fmt.Errorf("hand over: %w", err)
 	}

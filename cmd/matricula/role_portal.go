@@ -39,7 +39,7 @@ func (s *system) newPortal(ctx context.Context) (*portalRole, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.refuseDrift(ctx, js, stream.Audit, "KV_"+stream.BucketLimits, "KV_"+stream.BucketSessions); err != nil {
+	if err := s.refuseDrift(ctx, js, stream.Audit, "KV_"+stream.BucketLimits, "KV_"+stream.BucketSessions, "KV_"+stream.BucketPINs); err != nil {
 		return nil, err
 	}
 	p, err := s.people(ctx, rolePortal, js)
@@ -77,6 +77,9 @@ func (s *system) clicks(pub *stream.Publisher, p people) (*account.Lifecycle, er
 		return nil, err
 	}
 	if life.SealRequest, err = s.requestSealer(); err != nil {
+		return nil, err
+	}
+	if err := s.doors(life, pub); err != nil {
 		return nil, err
 	}
 	life.Breached, err = s.breached()
@@ -130,6 +133,10 @@ func (s *system) pages(life *account.Lifecycle, pub *stream.Publisher) (http.Han
 		Times: portal.Times{Idle: s.cfg.Portal.SessionIdle.Duration, Absolute: s.cfg.Portal.SessionMax.Duration}, Pace: pace,
 		BaseURL: s.cfg.Portal.BaseURL, Secrets: [][]byte{secret},
 		Institution: s.institution(), Password: portal.PasswordRules(s.cfg.Password), Log: s.log, Now: s.clock.Now,
+	}
+	site.PIN = portal.PINSettings{Length: s.cfg.PIN.Length, Elsewhere: s.cfg.PIN.elsewhere(), ElsewhereURL: s.cfg.PIN.ElsewhereURL}
+	if life.SealPIN != nil {
+		site.PINs = life
 	}
 	for _, p := range s.cfg.Portal.TrustedProxies {
 		prefix, err := netip.ParsePrefix(p)
