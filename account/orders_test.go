@@ -40,7 +40,7 @@ func (w *world) mailed(address string) []string {
 		w.must(err)
 		m, err := st.GetLastMsgForSubject(w.t.Context(), s)
 		w.must(err)
-		e, err := events.Decode(s, m.Header, m.Data, w.clock().AddDate(1, 0, 0))
+		e, err := events.Decode(s, m.Header, m.Data, w.clock().AddDate(9, 0, 0))
 		w.must(err)
 		if r, ok := e.Data.(events.MailRequest); ok && r.Address == address {
 			out = append(out, r.Template)

@@ -244,7 +244,6 @@ func TestEveryForbiddenActionIsRefused(t *testing.T) {
 			"sets a password":                  s.replace("active1", "userPassword", someHash),
 			"adds a password":                  s.add("pending1", "userPassword", someHash),
 			"forges a kept hash":               s.add("active1", "matriculaPasswordKept", "{}"),
-			"deletes kept hashes":              s.replace("active1", "matriculaPasswordKept"),
 			"forges accepted rules":            s.replace("active1", "matriculaRules", "{}"),
 			"changes the id to another's":      s.replace("active1", "matriculaId", "id-active2"),
 			"gives a handle twice":             s.add("active1", "matriculaHandle", "src.active2"),
