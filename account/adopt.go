@@ -220,15 +220,20 @@ func (i *Import) Adopt(ctx context.Context, all []*Adoption) error {
 	if err := i.retire(ctx, all); err != nil {
 		return err
 	}
-	return eachOf(ctx, all, i.adopt, i.Progress)
+	var clear []*Adoption
+	for _, a := range all { // in order: of two with one number the first reserves it, in every run
+		if a.Conflict == "" {
+			clear = append(clear, a)
+		} else if err := i.keep(ctx, a); err != nil {
+			return err
+		}
+	}
+	return eachOf(ctx, clear, i.adopt, i.Progress)
 }
 
 // adopt is one entry's: whatever ends it in between, it is found again by its
 // claims.
 func (i *Import) adopt(ctx context.Context, a *Adoption) error {
-	if a.Conflict != "" {
-		return i.keep(ctx, a)
-	}
 	mine := Claim{Account: a.account.ID, Username: a.Username}
 	ok, err := i.take(ctx, a, mine)
 	if err != nil {

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,15 +18,6 @@ import (
 	"usn.no/matricula/testkit"
 )
 
-// The university before the day: so many people of whom HR and admissions know.
-const (
-	drillEmployees = 1200
-	drillStudents  = 800
-	drillBoth      = 100 // of the employees study, too
-	drillRenamed   = 50  // of the employees have another name at HR than in the directory
-	drillForeign   = 20  // of the students had a D-number when they came
-)
-
 // drilled is one of them: as the directory has them, and as the feeds do.
 type drilled struct {
 	old
@@ -36,36 +29,35 @@ type drilled struct {
 // compute it here.
 const (
 	cryptWord = "Hello world!"
-	cryptHash = "{CRYPT}$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjlO/O817G3uBnIFNjnQJuesI68OTLiBFdcbYEdFCoEOfaS35inz1"
+	cryptHash = "{CRYPT}$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1"
 	otherWord = "et passord fra før"
 )
 
-func drillPeople(t *testing.T) []drilled {
+// drillPeople are so many; of the employees a number study, too, and others
+// have another name at HR than in the directory. The first two have one number.
+func drillPeople(t *testing.T, employees, students int) []drilled {
 	t.Helper()
-	numbers := synthetic(t, drillEmployees+drillStudents+drillForeign)
+	numbers := synthetic(employees + students)
 	hashes := []string{testkit.SSHA(otherWord, "salt"), testkit.Argon2(otherWord), cryptHash}
-	people := make([]drilled, drillEmployees+drillStudents)
+	people := make([]drilled, employees+students)
 	for i := range people {
 		p := &people[i]
 		p.username, p.given, p.old.family = fmt.Sprintf("pr%05d", i), "Prøve"+word(fmt.Sprint(i)), "Nordmann"
 		p.nin, p.number, p.family, p.hash = numbers[i], numbers[i], p.old.family, hashes[i%len(hashes)]
-		switch {
-		case i < drillEmployees:
+		if i < employees {
 			p.employee = fmt.Sprint(100000 + i)
-			if i < drillBoth {
-				p.student = fmt.Sprint(250000 + i)
-			}
-			if i >= drillEmployees-drillRenamed {
-				p.family = "Nygift"
-			}
-		default:
+		}
+		if i < employees/12 || i >= employees {
 			p.student = fmt.Sprint(250000 + i)
-			if n := i - drillEmployees; n < drillForeign {
-				p.nin = dNumber(t, numbers[i])
-			}
+		}
+		if i < employees && i >= employees-employees/24 {
+			p.family = "Nygift"
+		}
+		if i >= employees && i < employees+students/40 { // known by a D-number when they came
+			p.nin = dNumber(t, numbers[i])
 		}
 	}
-	people[1].nin = people[0].nin // the shared number
+	people[1].nin = people[0].nin
 	return people
 }
 
@@ -136,25 +128,20 @@ func (r *rig) claims() map[string]string {
 	return held
 }
 
-// A university of 2,000 goes over: everybody keeps account and password, nobody
-// is written to, nobody is there twice, and what was unclear is parked.
-func TestGoLiveDrill(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	people := drillPeople(t)
+// overTheDay loads people, imports them and lets both feeds tell of them.
+func (r *rig) overTheDay(people []drilled, retired string) {
+	t := r.t
 	entries := make([]old, len(people))
 	for i, p := range people {
 		entries[i] = p.old
 	}
 	r.load(entries...)
-	retired := r.file("retired.txt", "kainor\nolanor\n")
 	begun := time.Now()
 	lap := func(what string) {
-		t.Logf("%-12s %s", what, time.Since(begun).Round(time.Millisecond))
+		t.Logf("%-8s %s", what, time.Since(begun).Round(time.Millisecond))
 		begun = time.Now()
 	}
-
-	before, hashes := r.slapd.Slapcat(t), r.passwords()
+	before := r.slapd.Slapcat(t)
 	r.planned(exitRefused, "--retired", retired)
 	if r.slapd.Slapcat(t) != before || stored(t, r.operator(), "KV_"+stream.BucketClaims) != 0 {
 		t.Fatal("a dry run wrote something")
@@ -173,13 +160,23 @@ func TestGoLiveDrill(t *testing.T) {
 	}
 	r.start("worker")
 	r.publish(feed(people, time.Now().Add(-time.Hour))...)
-	r.caughtUp(60 * time.Second)
-	lap("feed")
+	r.caughtUp(90 * time.Second)
+	lap("feeds")
+}
+
+// A university of 2,000 goes over: everybody keeps account and password, nobody
+// is written to, nobody is there twice, and what was unclear is parked.
+func TestGoLiveDrill(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	people := drillPeople(t, 1200, 800)
+	hashes := map[string]string{}
+	for _, p := range people {
+		hashes[p.username] = p.hash
+	}
+	r.overTheDay(people, r.file("retired.txt", "kainor\nolanor\n"))
 	r.drillHolds(people, hashes)
-	lap("checks")
-	r.drillNewcomer()
-	r.drillRestores(retired)
-	lap("restore")
+	r.drillNewcomer(len(people))
 }
 
 // drillHolds is what must be true once both feeds have told of everybody.
@@ -240,8 +237,9 @@ func (r *rig) drillHolds(people []drilled, hashes map[string]string) {
 }
 
 // drillNewcomer: a retired name is not given to the next of that name.
-func (r *rig) drillNewcomer() {
+func (r *rig) drillNewcomer(known int) {
 	kai := employeeNo(r.t, 7)
+	kai.number = synthetic(known + 1)[known]
 	e := kai.registered(time.Now().Add(-time.Minute))
 	hr, _ := e.Data.(events.EmployeeRegistered)
 	hr.Name = events.Name{Given: "Kai", Family: "Nordmann"}
@@ -252,12 +250,21 @@ func (r *rig) drillNewcomer() {
 	}
 }
 
-// drillRestores: the claims are lost and made again; every event that there ever
-// was then finds everybody.
-func (r *rig) drillRestores(retired string) {
-	t := r.t
+// The claims are lost and made again from the entries; every event that there
+// ever was then finds everybody.
+func TestClaimsAreMadeAgainAndEveryEventFindsEverybody(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	retired := r.file("retired.txt", "kainor\n")
+	people := drillPeople(t, 48, 40)
+	r.overTheDay(people, retired)
+	closed := employeeNo(t, 1)
+	closed.number = synthetic(100)[99]
+	r.publish(closed.registered(time.Now().Add(-time.Minute)))
+	r.entry(closed)
+	r.caughtUp(20 * time.Second)
 	r.stop("worker")
-	before := r.claims()
+	before, entries := r.claims(), r.snapshot()
 	if err := r.operator().DeleteStream(t.Context(), "KV_"+stream.BucketClaims); err != nil {
 		t.Fatal(err)
 	}
@@ -267,21 +274,10 @@ func (r *rig) drillRestores(retired string) {
 	if out, code := r.run("claims", "rebuild"); code != exitDone || len(r.claims()) != 0 {
 		t.Errorf("a dry run ended with %d and left %d claims: %s", code, len(r.claims()), out)
 	}
-	out, code := r.run("claims", "rebuild", "--retired", retired, "--apply", "--quiet")
-	if code != exitDone {
+	if out, code := r.run("claims", "rebuild", "--retired", retired, "--apply", "--quiet"); code != exitDone {
 		t.Fatalf("claims rebuild ended with %d: %s", code, out)
 	}
-	r.planned(exitRefused, "--apply") // what was reserved of the two with one number stands in no account
-	after := r.claims()
-	for key, was := range before {
-		if after[key] != was {
-			t.Errorf("claim %s says %q, not %q", key, after[key], was)
-		}
-	}
-	if len(after) != len(before) {
-		t.Errorf("%d claims were made again, %d were there", len(after), len(before))
-	}
-	n := len(r.entries("(objectClass=inetOrgPerson)"))
+	r.planned(exitRefused, "--apply") // the two with one number stand in no account: reserved again
 	st, err := r.operator().Stream(t.Context(), stream.Intake)
 	if err != nil {
 		t.Fatal(err)
@@ -292,8 +288,79 @@ func (r *rig) drillRestores(retired string) {
 		}
 	}
 	r.start("worker")
-	r.caughtUp(60 * time.Second)
-	if now := len(r.entries("(objectClass=inetOrgPerson)")); now != n {
-		t.Errorf("after the claims were made again %d people became %d", n, now)
+	r.caughtUp(30 * time.Second)
+	if now := r.snapshot(); now != entries {
+		t.Errorf("handling every event again changed something:\n%s\n--- before\n%s", now, entries)
+	}
+	after := r.claims()
+	for key, was := range before {
+		if after[key] != was {
+			t.Errorf("claim %s says %q, not %q", key, after[key], was)
+		}
+	}
+	if len(after) != len(before) {
+		t.Errorf("%d claims were made again, %d were there", len(after), len(before))
+	}
+	r.keyChanges(people[10:13])
+}
+
+// keyChanges: at every step of a change of the key people whom HR knows are
+// found by their number when admissions announces them.
+func (r *rig) keyChanges(people []drilled) {
+	t, key, keys := r.t, filepath.Join(r.dir, "data", "keys", "claims.key"), []string(nil)
+	entries := len(r.entries("(objectClass=inetOrgPerson)"))
+	found := func(i int, when string) {
+		t.Helper()
+		r.stop("worker")
+		r.start("worker")
+		p := people[i]
+		p.employee, p.student = "", fmt.Sprint(260000+i)
+		r.publish(feed([]drilled{p}, time.Now().Add(-time.Minute))...)
+		eventually(t, 20*time.Second, p.username+" is known "+when, func() (bool, string) {
+			e := r.entries("(uid=" + p.username + ")")[0]
+			return slices.Contains(e.GetAttributeValues("norEduPersonLIN"), r.slapd.Realm+":student:"+p.student), fmt.Sprint(e.Attributes)
+		})
+	}
+	must := func(args ...string) string {
+		t.Helper()
+		out, code := r.run(args...)
+		if code != exitDone {
+			t.Fatalf("%v ended with %d: %s", args, code, out)
+		}
+		return out
+	}
+	must("claims", "add-key")
+	found(0, "while both keys are in force")
+	must("claims", "rebuild", "--apply", "--quiet")
+	text, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if keys = strings.Fields(string(text)); len(keys) != 2 || !strings.HasPrefix(keys[1], "2:") {
+		t.Fatalf("the file has %d keys", len(keys))
+	}
+	if err := os.WriteFile(key, []byte(keys[1]+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	found(1, "with the new key alone")
+	must("claims", "rebuild", "--key-version", "2", "--apply", "--quiet")
+	for held := range r.claims() {
+		if strings.Contains(held, ".1.") && !strings.Contains(r.claims()[held], `"pr0000`) { // what was reserved for the two stays
+			t.Errorf("claim %s stands under the old key", held)
+		}
+	}
+	for _, e := range r.entries("(matriculaHandle=*)") {
+		for _, h := range e.GetAttributeValues("matriculaHandle") {
+			if strings.Contains(h, ".1.") {
+				t.Errorf("%s has a handle under the old key", e.DN)
+			}
+		}
+	}
+	found(2, "with no trace of the old key left")
+	if out := must("claims", "rebuild", "--key-version", "2"); !strings.Contains(out, "would be 0 claims written, 0 handles added, 0 dropped") {
+		t.Errorf("a second run finds something to do: %s", out)
+	}
+	if now := len(r.entries("(objectClass=inetOrgPerson)")); now != entries {
+		t.Errorf("%d people became %d while the key was changed", entries, now)
 	}
 }
