@@ -35,13 +35,15 @@ type accountRow struct {
 	Address  string     `json:"address,omitempty"` // masked
 	Bounced  *bounce    `json:"bounced,omitempty"` // the address that letters came back from
 	Opens    *time.Time `json:"opens,omitempty"`
+	Ends     []roleEnd  `json:"ends,omitempty"`
+	Turn     *time.Time `json:"turn,omitempty"` // when time alone changes it next
 	Lacks    string     `json:"lacks,omitempty"` // number, address or role: what keeps it from activating
 }
 
 func rowOf(life *account.Lifecycle, a account.Account) accountRow {
 	r := accountRow{
 		Username: a.Username, Account: a.ID, State: string(a.State), Why: a.Why.Reason, Since: a.Why.Since,
-		Address: addressOf(a, a.Address), Lacks: life.Lacks(a),
+		Address: addressOf(a, a.Address), Lacks: life.Lacks(a), Ends: endsOf(a), Turn: turnOf(a),
 	}
 	for _, role := range a.Roles {
 		if kind := role.Kind; !strings.Contains(strings.Join(r.Roles, " "), kind) {
@@ -108,7 +110,7 @@ func (s *system) printAccounts(w io.Writer, people []account.Account, asJSON boo
 	for _, a := range people {
 		r := rowOf(life, a)
 		if !asJSON {
-			rows = append(rows, []any{r.Username, r.State, r.Why, strings.Join(r.Roles, ","), oslo(r.Since), openText(r.Opens), orDash(r.Lacks)})
+			rows = append(rows, []any{r.Username, r.State, r.Why, strings.Join(r.Roles, ","), oslo(r.Since), openText(r.Opens), turnText(r.Turn), orDash(r.Lacks)})
 		} else if err := printJSON(w, r); err != nil {
 			return err
 		}
@@ -116,7 +118,7 @@ func (s *system) printAccounts(w io.Writer, people []account.Account, asJSON boo
 	if asJSON {
 		return nil
 	}
-	return table(w, []any{"USERNAME", "STATE", "WHY", "ROLES", "SINCE", "OPENS", "LACKS"}, rows)
+	return table(w, []any{"USERNAME", "STATE", "WHY", "ROLES", "SINCE", "OPENS", "TURN", "LACKS"}, rows)
 }
 
 func openText(t *time.Time) string {
@@ -168,7 +170,8 @@ func accountShowCommand() *cobra.Command {
 			err = table(c.OutOrStdout(), []any{"username", r.Username}, [][]any{
 				{"account", r.Account},
 				{"state", fmt.Sprintf("%s (%s) since %s", r.State, r.Why, oslo(r.Since))},
-				{"roles", orDash(strings.Join(r.Roles, ", "))},
+				{"roles", endsText(r.Ends)},
+				{"next turn", turnText(r.Turn)},
 				{"opens", openText(r.Opens)},
 				{"lacks", orDash(r.Lacks)},
 				{"letters go to", r.letters()},
