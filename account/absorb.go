@@ -57,8 +57,10 @@ func later(x, y time.Time) time.Time {
 	return x
 }
 
-// absorbMark moves a mark to where the other's stands.
+// absorbMark moves a mark to where the other's stands. What changed something
+// there is told already, and not of this account.
 func (a *Account) absorbMark(m Mark) {
+	m.Changed = false
 	i := slices.IndexFunc(a.Marks, func(o Mark) bool {
 		return o.Source == m.Source && o.Subject == m.Subject && o.Facet == m.Facet
 	})
@@ -94,7 +96,7 @@ func (a *Account) absorbRoles(from Account, newest Mark) {
 		m := events.Meta{Source: newest.Source, Subject: newest.Subject, Time: at.Time, Sequence: at.Sequence, Position: at.Position}
 		listRoles(a, announcement{Meta: m, kind: kindOf(newest.Source), roles: states[at]})
 		if a.seen(m, FacetRoles) == "new" {
-			a.setMark(m, FacetRoles, newest.Changed)
+			a.setMark(m, FacetRoles, false)
 		}
 	}
 }

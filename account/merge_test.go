@@ -13,6 +13,7 @@ import (
 
 	"usn.no/matricula/account"
 	"usn.no/matricula/events"
+	"usn.no/matricula/stream"
 )
 
 // pair is one person with two accounts: an employee and a student with a number
@@ -169,6 +170,10 @@ func TestTwoAccountsOfOnePersonAreParkedMergedAndReplayed(t *testing.T) {
 				if r.Title != "2027-08-01" {
 					t.Errorf("the %s role is as told on %s", r.Kind, r.Title)
 				}
+			}
+			rebuild := account.Rebuild{Life: w.Lifecycle, Ledger: &stream.Ledger{JS: w.js}}
+			if plan, _, err := rebuild.Plan(t.Context()); err != nil || len(plan) != 0 {
+				t.Errorf("made again from the entries, %d claims would be others (%v)", len(plan), err)
 			}
 			// Again by another order; and the name is nobody's.
 			p.must(p.merge(p.it(from.Username, w.clock().Add(time.Minute)), into.Username))

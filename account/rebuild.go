@@ -117,7 +117,7 @@ func (e *Restored) compare(held map[string]Claim) {
 		switch c, ok := held[key]; {
 		case !ok:
 			e.Missing++
-		case c.Account != e.Account:
+		case c.Account != e.Account && e.account.Merged == "": // the name of one that was merged is its heir's
 			e.conflict(c.Username)
 		}
 	}
