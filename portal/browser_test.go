@@ -49,7 +49,8 @@ func program(t *testing.T, names ...string) string {
 // REQUIRE=chromium it looks at each in every language, light and dark, at 320
 // and 1280 pixels, which takes minutes on a busy machine; else at each in one
 // language and two of the four views. With PORTAL_SCREENSHOTS naming a folder
-// it leaves pictures of what it saw there.
+// it leaves pictures of what it saw there, and PORTAL_PAGES=own,done looks at
+// these pages of browser/pages.cjs only.
 func TestPagesInChromium(t *testing.T) {
 	t.Parallel()
 	chromium, node := program(t, "chromium", "chromium-browser", "google-chrome"), program(t, "node")
@@ -66,6 +67,7 @@ func TestPagesInChromium(t *testing.T) {
 	input, err := json.Marshal(map[string]any{
 		"base": h.URL, "limited": limited.URL, "elsewhere": elsewhere.URL, "chromium": chromium, "languages": languages(), "tickets": cast(h.life),
 		"vectors": vectors(t), "screenshots": os.Getenv("PORTAL_SCREENSHOTS"), "full": required(),
+		"only": only(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +85,14 @@ func TestPagesInChromium(t *testing.T) {
 		t.Errorf("the suite ended with %v: %s", err, stderr.String())
 	}
 	judge(t, out)
+}
+
+// only names the pages to look at; nil: all.
+func only() []string {
+	if os.Getenv("PORTAL_PAGES") == "" {
+		return nil
+	}
+	return strings.Split(os.Getenv("PORTAL_PAGES"), ",")
 }
 
 // judge counts what the suite found. It must have come to its end.
@@ -111,6 +121,9 @@ func judge(t *testing.T, out []byte) {
 	least := 60
 	if required() {
 		least = 400
+	}
+	if only() != nil {
+		least = len(only())
 	}
 	if !ended || axe < least {
 		t.Errorf("the suite came to %d findings, %d of them axe's, and ended: %t", n, axe, ended)

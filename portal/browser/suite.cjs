@@ -109,14 +109,14 @@ async function main() {
     "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
   try {
     await control(browser);
-    for (const [name, journey] of Object.entries(journeys)) {
+    for (const [name, journey] of given.only ? [] : Object.entries(journeys)) {
       try {
         await journey({ report: (what, ok, detail) => report("journey/" + name + "/" + what, ok, detail), visit: (lang, options) => visit(browser, lang, options), given });
       } catch (error) {
         report("journey/" + name, false, String(error));
       }
     }
-    const names = Object.keys(pages);
+    const names = Object.keys(pages).filter((name) => !given.only || given.only.includes(name));
     await Promise.all(given.languages.map(async (lang, i) => {
       const c = await visit(browser, lang);
       for (const name of names.filter((_, n) => given.full || n % given.languages.length === i)) await look(c, name);
