@@ -36,7 +36,7 @@ type accountRow struct {
 	Bounced  *bounce    `json:"bounced,omitempty"` // the address that letters came back from
 	Opens    *time.Time `json:"opens,omitempty"`
 	Ends     []roleEnd  `json:"ends,omitempty"`
-	Turn     *time.Time `json:"turn,omitempty"` // when time alone changes it next
+	Turn     *time.Time `json:"turn,omitempty"`  // when time alone changes it next
 	Lacks    string     `json:"lacks,omitempty"` // number, address or role: what keeps it from activating
 }
 
