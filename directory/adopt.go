@@ -130,8 +130,9 @@ func (l layout) placed(e *ldap.Entry, r *reader) (username, unfit string) {
 	if err != nil || len(dn.RDNs) == 0 || len(dn.RDNs[0].Attributes) != 1 {
 		return r.one("uid"), account.ConflictPlace
 	}
-	rdn, people := dn.RDNs[0].Attributes[0], (*ldap.DN)(nil)
-	if people, err = ldap.ParseDN(l.people()); err != nil {
+	rdn := dn.RDNs[0].Attributes[0]
+	people, err := ldap.ParseDN(l.people())
+	if err != nil {
 		return r.one("uid"), account.ConflictPlace
 	}
 	switch {
