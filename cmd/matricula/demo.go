@@ -23,7 +23,8 @@ minute before the August window opens, so that one can be refused and then let
 in. Everything lies in a temporary folder and is gone afterwards.
 
 --once plays the people too: it reads their letters, clicks, is refused, waits for
-the window, activates, has a password reported as compromised and sets a new one.
+the window, activates, has a password reported as compromised and sets a new one, and
+sets a PIN that an access system takes.
 It prints what happened line by line and a summary counted from outside, and ends
 with 0 only if everything was as the events alone led to expect. With a FOLDER it
 plays the events of that folder instead.`
@@ -102,10 +103,14 @@ func demo(c *cobra.Command, f demoFlags, at time.Time, lines []line) error {
 	if err != nil {
 		return err
 	}
+	doors, err := r.openDoors(ctx)
+	if err != nil {
+		return err
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- r.run(ctx) }()
 	if f.once {
-		err = playOnce(ctx, c.OutOrStdout(), r, f, lines)
+		err = playOnce(ctx, c.OutOrStdout(), r, doors, f, lines)
 	} else {
 		err = playLive(ctx, c.OutOrStdout(), r, dir, lines)
 	}
@@ -139,6 +144,11 @@ func demoSystem(c *cobra.Command, f demoFlags, dir string, at time.Time) (*syste
 	file := filepath.Join(dir, "matricula.toml")
 	text := fmt.Sprintf("# the running demo\ndata_dir = %q\nembedded = true\nallow_synthetic = true\n\n[portal]\nlisten = %q\n\n[log]\nlevel = %q\nformat = \"text\"\n",
 		dir, listen, level)
+	pin, err := pinSettings(dir)
+	if err != nil {
+		return nil, err
+	}
+	text += pin
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}

@@ -82,6 +82,7 @@ type member struct {
 	Employee  bool
 	Student   bool
 	Admission []policy.Admission
+	places    []place
 	Email     string
 	emailAt   time.Time
 }
@@ -173,6 +174,7 @@ func (m *member) merge(o *member) {
 	}
 	m.Employee, m.Student = m.Employee || o.Employee, m.Student || o.Student
 	m.Admission = append(m.Admission, o.Admission...)
+	m.places = append(m.places, o.places...)
 	m.address(o.Email, o.emailAt)
 }
 
@@ -191,7 +193,7 @@ func (c *cast) employee(key string, at time.Time, e events.Employee) {
 	m.Employee = true
 	m.address(e.Contact.Email, at)
 	for _, p := range e.Employments {
-		m.Admission = append(m.Admission, policy.Admission{Population: "employee", Start: p.Start, Recorded: at})
+		m.admit(policy.Admission{Population: "employee", Start: p.Start, Recorded: at}, p.Campus)
 	}
 }
 
@@ -204,8 +206,12 @@ func (c *cast) student(key string, at time.Time, s events.Student) {
 	m.Student = true
 	m.address(s.Contact.Email, at)
 	for _, p := range s.Programmes {
-		m.Admission = append(m.Admission, policy.Admission{Population: "student", Intake: p.Intake, Start: p.Start, Recorded: at})
+		m.admit(policy.Admission{Population: "student", Intake: p.Intake, Start: p.Start, Recorded: at}, p.Campus)
 	}
+}
+
+func (m *member) admit(a policy.Admission, campus string) {
+	m.Admission, m.places = append(m.Admission, a), append(m.places, place{a, campus})
 }
 
 func numbersHold(ids []events.Identifier) bool {

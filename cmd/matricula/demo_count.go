@@ -27,6 +27,7 @@ type summary struct {
 	Letters   map[string]int `json:"letters"` // by template, in the mailbox
 	Refused   map[string]int `json:"refused"` // window, wrong_number, spent: answers of the portal
 	Audit     map[string]int `json:"audit"`   // by type
+	PINs      int            `json:"pins"`    // that the access system took
 	Dead      int            `json:"dead"`
 	Problems  []string       `json:"problems,omitempty"`
 	Seconds   float64        `json:"seconds"`
@@ -121,6 +122,7 @@ func (p *play) countNow(ctx context.Context) (summary, error) {
 	if got.Dead, err = p.countDead(ctx); err != nil {
 		return got, err
 	}
+	got.PINs = len(p.doors.all())
 	return got, stream.Tail(ctx, p.js, stream.TailOptions{}, func(e events.Event) error {
 		if a, ok := e.Data.(events.Audit); ok {
 			got.Audit[a.What]++
@@ -174,6 +176,7 @@ func (s summary) differences(want summary) []string {
 	say("pending", s.Pending, want.Pending)
 	say("activated", s.Activated, want.Activated)
 	say("dead", s.Dead, want.Dead)
+	say("pins", s.PINs, want.PINs)
 	for name, pair := range map[string][2]map[string]int{
 		"letters": {s.Letters, want.Letters}, "refused": {s.Refused, want.Refused}, "audit": {s.Audit, want.Audit},
 	} {
@@ -197,7 +200,7 @@ func (s summary) print(w io.Writer) error {
 	}
 	_, _ = fmt.Fprintf(w, "\n%s, in %.1f s\n\n", verdict, s.Seconds)
 	rows := [][]any{
-		{"people", s.People}, {"  still pending", s.Pending}, {"  active", s.Activated}, {"dead letters", s.Dead},
+		{"people", s.People}, {"  still pending", s.Pending}, {"  active", s.Activated}, {"PINs at the doors", s.PINs}, {"dead letters", s.Dead},
 	}
 	for _, part := range []struct {
 		name   string

@@ -28,6 +28,7 @@ type play struct {
 	link     map[*member]string
 	username map[*member]string
 	password map[*member]string
+	doors    *demoDoors
 	log      *os.File // every answer of the portal, one JSON object a line
 	want     summary
 	problems []string
@@ -54,11 +55,11 @@ const (
 	stepOldPass = "compromised password again"
 )
 
-func playOnce(ctx context.Context, w io.Writer, r *running, f demoFlags, lines []line) error {
+func playOnce(ctx context.Context, w io.Writer, r *running, doors *demoDoors, f demoFlags, lines []line) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	started := time.Now()
-	p := &play{running: r, out: w, link: map[*member]string{}, username: map[*member]string{}, password: map[*member]string{}}
+	p := &play{running: r, doors: doors, out: w, link: map[*member]string{}, username: map[*member]string{}, password: map[*member]string{}}
 	if f.asJSON {
 		p.out = io.Discard
 	}
@@ -147,7 +148,10 @@ func (p *play) story(ctx context.Context) error {
 			return err
 		}
 	}
-	return p.compromise(ctx)
+	if err := p.compromise(ctx); err != nil {
+		return err
+	}
+	return p.pin(ctx)
 }
 
 // due is when the activation letter goes out.

@@ -26,8 +26,9 @@ type pinReceiver struct {
 }
 
 const (
-	pinPause = time.Second // between looks, and after an outage
-	pinAgain = time.Minute // until what does not open is tried again
+	pinPause  = time.Second            // how long one look lasts, and the wait after an outage
+	pinGlance = 250 * time.Millisecond // the last look of those who take only what waits
+	pinAgain  = time.Minute            // until what does not open is tried again
 )
 
 // errUnopened: the key is another one, or the message is damaged.
@@ -40,9 +41,12 @@ func (r *pinReceiver) run(ctx context.Context, js jetstream.JetStream, once bool
 	if err != nil {
 		return err
 	}
-	left := 0
+	look, left := pinPause, 0
+	if once {
+		look = pinGlance
+	}
 	for ctx.Err() == nil {
-		m, err := c.Next(jetstream.FetchMaxWait(pinPause))
+		m, err := c.Next(jetstream.FetchMaxWait(look))
 		if err == nil {
 			err = r.receive(ctx, m)
 		}
