@@ -24,7 +24,7 @@ func invent(from, n int) []person {
 	out := make([]person, n)
 	for i := range out {
 		k := from + i
-		p := person{Number: number(k), Given: "Prøve" + spelled(k%997), Family: "Nordfjell" + spelled(k), Role: "student", No: fmt.Sprint(3000000 + k)}
+		p := person{Number: number(k), Given: syllables(k, 2), Family: syllables(k/7, 2) + "fjell", Role: "student", No: fmt.Sprint(3000000 + k)}
 		if k%2 == 0 {
 			p.Role, p.No = "employee", fmt.Sprint(1000000+k)
 		}
@@ -45,8 +45,17 @@ func number(k int) string {
 	return number(k + 168000*7) // this one has no check digits
 }
 
-func spelled(n int) string {
-	return strings.Map(func(r rune) rune { return 'a' + r - '0' }, fmt.Sprint(n))
+// syllables is an invented name. Some people share the beginning of theirs, as
+// people do: usernames are made of it.
+func syllables(k, n int) string {
+	parts := []string{"ka", "ne", "li", "to", "ma", "si", "ru", "ha", "be", "jo", "va", "te", "ki", "no", "la", "fre"}
+	var b strings.Builder
+	for x := uint32(k)*2654435761 + 12345; n > 0; n-- { //nolint:gosec // a hash of a counter
+		b.WriteString(parts[x>>28])
+		x = x*2654435761 + 1
+	}
+	name := b.String()
+	return strings.ToUpper(name[:1]) + name[1:]
 }
 
 func (p person) email() string { return p.Role + "." + p.No + "@example.org" }
@@ -128,5 +137,5 @@ func (p *place) stored(name, subject string) int {
 
 // entries counts the people in the directory.
 func (p *place) entries() int {
-	return strings.Count(p.slapd.LDAPSearch(p.t, p.slapd.Admin, "-E", "pr=1000/noprompt", "-b", "ou=people,"+p.slapd.Base, "(objectClass=matriculaAccount)", "uid"), "\ndn: uid=")
+	return strings.Count("\n"+p.slapd.LDAPSearch(p.t, p.slapd.Admin, "-E", "pr=1000/noprompt", "-b", "ou=people,"+p.slapd.Base, "(objectClass=matriculaAccount)", "uid"), "\ndn: uid=")
 }

@@ -1,0 +1,124 @@
+package table
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// kratosConfig registers people with a password, hashed at the same costs as
+// ours, and keeps them in memory: nothing is written to a disk, which is more
+// than we allow ourselves.
+const kratosConfig = `version: v1.3.1
+dsn: memory
+serve:
+  public: {host: 127.0.0.1, port: %[1]s, base_url: "http://127.0.0.1:%[1]s/"}
+  admin: {host: 127.0.0.1, port: %[2]s, base_url: "http://127.0.0.1:%[2]s/"}
+selfservice:
+  default_browser_return_url: "http://127.0.0.1/"
+  methods: {password: {enabled: true, config: {haveibeenpwned_enabled: false}}}
+  flows: {registration: {ui_url: "http://127.0.0.1/r", after: {password: {hooks: [{hook: session}]}}}}
+log: {level: error}
+secrets: {cookie: ["0123456789abcdef0123456789abcdef"], cipher: ["0123456789abcdef0123456789abcdef"]}
+hashers: {algorithm: argon2, argon2: {memory: 19MB, iterations: 2, parallelism: 1, salt_length: 16, key_length: 32}}
+identity: {default_schema_id: default, schemas: [{id: default, url: "file://%[3]s"}]}
+courier: {smtp: {connection_uri: "smtp://127.0.0.1:9/?disable_starttls=true"}}
+`
+
+const kratosSchema = `{"$id":"p","$schema":"http://json-schema.org/draft-07/schema#","title":"P","type":"object","properties":{"traits":{"type":"object",
+"properties":{"email":{"type":"string","format":"email","ory.sh/kratos":{"credentials":{"password":{"identifier":true}}}}},"required":["email"]}}}`
+
+// kratosRate is how many people a second register at Kratos through its API,
+// the best of two numbers of clients.
+func kratosRate(t testing.TB, program []string, span time.Duration) float64 {
+	t.Helper()
+	dir := t.TempDir()
+	port := func() string { a := freePort(t); return a[strings.LastIndexByte(a, ':')+1:] }
+	public, admin := port(), port()
+	schema, config := filepath.Join(dir, "schema.json"), filepath.Join(dir, "kratos.yaml")
+	for name, text := range map[string]string{schema: kratosSchema, config: fmt.Sprintf(kratosConfig, public, admin, schema)} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k := start(t, dir, "kratos", exec.Command(program[0], append(program[1:], "serve", "-c", config, "--dev", "--sqa-opt-out")...))
+	defer k.kill()
+	base := "http://127.0.0.1:" + public
+	for until := time.Now().Add(60 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		if resp, err := http.Get(base + "/health/ready"); err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				break
+			}
+		}
+		if time.Now().After(until) || k.ended() {
+			t.Errorf("kratos was not ready: %s", k.tail())
+			return 0
+		}
+	}
+	best := 0.0
+	for _, width := range []int{2, 4} {
+		best = max(best, kratosRound(t, base, width, span))
+	}
+	return best
+}
+
+func kratosRound(t testing.TB, base string, width int, span time.Duration) float64 {
+	var done, failed atomic.Int64
+	var wait sync.WaitGroup
+	began := time.Now()
+	for w := range width {
+		wait.Go(func() {
+			for i := 0; time.Since(began) < span; i++ {
+				if err := kratosRegister(base, fmt.Sprintf("p%d-%d-%d@example.org", width, w, i)); err != nil {
+					if failed.Add(1) == 1 {
+						t.Logf("kratos: %v", err)
+					}
+					continue
+				}
+				done.Add(1)
+			}
+		})
+	}
+	wait.Wait()
+	return float64(done.Load()) / time.Since(began).Seconds()
+}
+
+func kratosRegister(base, email string) error {
+	resp, err := http.Get(base + "/self-service/registration/api")
+	if err != nil {
+		return err
+	}
+	var flow struct {
+		UI struct{ Action string }
+	}
+	err = json.NewDecoder(resp.Body).Decode(&flow)
+	_ = resp.Body.Close()
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(map[string]any{"method": "password", "password": "Fjord-Lyngheim-Sildretind-77", "traits": map[string]string{"email": email}})
+	if err != nil {
+		return err
+	}
+	resp, err = http.Post(flow.UI.Action, "application/json", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 400))
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %d: %s", resp.StatusCode, text)
+	}
+	return nil
+}
