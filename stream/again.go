@@ -37,6 +37,11 @@ func firstSince(ctx context.Context, js jetstream.JetStream, since time.Time) (u
 	if err != nil {
 		return 0, broken("consumer of "+Intake, err)
 	}
+	defer func() {
+		if i := c.CachedInfo(); i != nil {
+			_ = js.DeleteConsumer(ctx, Intake, i.Name) // else it is there for minutes, as a reader that is behind
+		}
+	}()
 	m, err := c.Next(jetstream.FetchMaxWait(2 * time.Second))
 	if errors.Is(err, jetstream.ErrMsgIteratorClosed) || errors.Is(err, jetstream.ErrNoMessages) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) {
 		return 0, nil
