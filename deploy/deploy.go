@@ -25,8 +25,12 @@ var NATS embed.FS
 //go:embed examples/events/demo
 var Demo embed.FS
 
-// DemoFile is their place in Demo.
-const DemoFile = "examples/events/demo/people.jsonl"
+// DemoFile is their place in Demo; LivesFile that of a dozen whole lives, with
+// how each account must stand on the way.
+const (
+	DemoFile  = "examples/events/demo/people.jsonl"
+	LivesFile = "examples/events/demo/lives/lives.jsonl"
+)
 
 // Platforms holds what starts the roles: systemd units, a compose file and
 // Kubernetes manifests, each under its own folder.

@@ -25,9 +25,11 @@ in. Everything lies in a temporary folder and is gone afterwards.
 --once plays the people too: it reads their letters, clicks, is refused, waits for
 the window, activates, has a password reported as compromised and sets a new one, and
 sets a PIN that an access system takes.
-It prints what happened line by line and a summary counted from outside, and ends
-with 0 only if everything was as the events alone led to expect. With a FOLDER it
-plays the events of that folder instead.`
+Then it moves the clock through a year for a dozen others: they leave, are
+cancelled, come back, die, graduate, change number and name. It prints what
+happened line by line and a summary counted from outside, and ends with 0 only if
+everything was as the events alone led to expect. With a FOLDER it plays the events
+of that folder instead.`
 
 // demoStart is half a minute before the main window opens.
 const demoStart = "2027-07-31T23:59:30+02:00"
@@ -35,6 +37,8 @@ const demoStart = "2027-07-31T23:59:30+02:00"
 type demoFlags struct {
 	once, asJSON, verbose bool
 	at, keep, listen      string
+
+	lives bool // with the people that ship: their year after it, too
 }
 
 func demoCommand() *cobra.Command {
@@ -54,6 +58,7 @@ func demoCommand() *cobra.Command {
 			if err != nil {
 				return usage("--at %s: write it like %s", f.at, demoStart)
 			}
+			f.lives = len(args) == 0 && f.at == demoStart
 			return demo(c, f, at, lines)
 		},
 	}

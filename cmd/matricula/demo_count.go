@@ -24,10 +24,12 @@ type summary struct {
 	People    int            `json:"people"`  // accounts in the directory
 	Pending   int            `json:"pending"` // of these, never activated
 	Activated int            `json:"activated"`
-	Letters   map[string]int `json:"letters"` // by template, in the mailbox
-	Refused   map[string]int `json:"refused"` // window, wrong_number, spent: answers of the portal
-	Audit     map[string]int `json:"audit"`   // by type
-	PINs      int            `json:"pins"`    // that the access system took
+	Letters   map[string]int `json:"letters"`         // by template, in the mailbox
+	Refused   map[string]int `json:"refused"`         // window, wrong_number, spent: answers of the portal
+	Audit     map[string]int `json:"audit"`           // by type
+	Lives     int            `json:"lives,omitempty"` // people whose year was played
+	Turns     map[string]int `json:"turns,omitempty"` // of these: transitions told, and leaving letters
+	PINs      int            `json:"pins"`            // that the access system took
 	Dead      int            `json:"dead"`
 	Problems  []string       `json:"problems,omitempty"`
 	Seconds   float64        `json:"seconds"`
@@ -201,6 +203,9 @@ func (s summary) print(w io.Writer) error {
 	_, _ = fmt.Fprintf(w, "\n%s, in %.1f s\n\n", verdict, s.Seconds)
 	rows := [][]any{
 		{"people", s.People}, {"  still pending", s.Pending}, {"  active", s.Activated}, {"PINs at the doors", s.PINs}, {"dead letters", s.Dead},
+	}
+	for _, k := range slices.Sorted(maps.Keys(s.Turns)) {
+		rows = append(rows, []any{fmt.Sprintf("%s in a year of %d", k, s.Lives), s.Turns[k]})
 	}
 	for _, part := range []struct {
 		name   string

@@ -85,6 +85,11 @@ func playOnce(ctx context.Context, w io.Writer, r *running, doors *demoDoors, f 
 		return err
 	}
 	p.problems = append(p.problems, got.differences(p.want)...)
+	if f.lives {
+		if got, err = p.liveOn(ctx); err != nil {
+			return err
+		}
+	}
 	got.OK, got.Problems, got.Seconds = len(p.problems) == 0, p.problems, time.Since(started).Seconds()
 	if f.asJSON {
 		err = printJSON(w, got)
