@@ -119,6 +119,9 @@ func TestImportLeavesAloneWhatContradictsItselfAndSaysWhy(t *testing.T) {
 	if len(again) != 14 {
 		t.Errorf("a second run is about %d entries, not those 14 that were left: %v", len(again), again)
 	}
+	if guest := r.planned(exitRefused, "--retired", retired, "--unknown", "--apply")["visitor"]; guest.Outcome != "adopted" || guest.State != "active" {
+		t.Errorf("a guest is not taken over when asked for: %+v", guest)
+	}
 }
 
 // What was left is mended, imported, and its event replayed: nobody was made
