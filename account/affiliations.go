@@ -16,11 +16,11 @@ func ours(affiliation string) bool {
 }
 
 // affiliations are what an account publishes while it is active: each role's
-// from its own opening until its own end.
+// from its own opening, or while IT has opened it, until its own end.
 func (l *Lifecycle) affiliations(a Account, at time.Time) []string {
 	out := slices.DeleteFunc(slices.Clone(a.Affiliations), ours)
 	for _, kind := range []string{Employee, Student} {
-		open := func(r Role) bool { return r.Kind == kind && l.openingOf(r).Open(at) }
+		open := func(r Role) bool { return r.Kind == kind && (at.Before(a.OpenUntil) || l.openingOf(r).Open(at)) }
 		if slices.ContainsFunc(a.counting(at), open) {
 			out = append(out, kind)
 		}

@@ -225,8 +225,9 @@ func (j *judgement) overdue() (verdict, bool) {
 }
 
 // affiliationTurns: each affiliation appears with its role's own opening and
-// goes with its own end.
+// goes with its own end; one that IT has opened goes with that.
 func (j *judgement) affiliationTurns() {
+	j.later(j.a.OpenUntil)
 	for _, s := range j.a.Standing() {
 		if s.Counts(j.now) {
 			j.later(s.Over)

@@ -9,10 +9,6 @@ import (
 	"usn.no/matricula/events"
 )
 
-// DeniedMerged: the account that was to be kept is gone into another, or this
-// one into a third.
-const DeniedMerged = "merged"
-
 // errAgain: an account changed in a way that begins the merger anew.
 var errAgain = errors.New("account changed while it was merged")
 

@@ -16,6 +16,7 @@ const (
 	DeniedAlready    = "already"     // it is so already
 	DeniedOlder      = "older"       // a newer order about the same matter stands
 	DeniedClosed     = "closed"      // nothing raises a closed account but a new role
+	DeniedMerged     = "merged"      // one of two accounts was merged into a third before
 	DeniedSuspended  = "suspended"   // for another reason than this order could mend
 	DeniedNoPassword = "no_password" // there is none to change
 	DeniedNoRole     = "no_role"     // nothing to be invited to
@@ -23,6 +24,14 @@ const (
 	DeniedNoAddress  = "no_address"  // nowhere to write to
 	DeniedNoWay      = "inside"      // the only address lies behind the account itself
 )
+
+// Denials lists why an order may not be done.
+func Denials() []string {
+	return []string{
+		DeniedAlready, DeniedOlder, DeniedClosed, DeniedMerged, DeniedSuspended, DeniedNoPassword,
+		DeniedNoRole, DeniedNoNumber, DeniedNoAddress, DeniedNoWay,
+	}
+}
 
 // command is a word of IT's about one account.
 type command struct {

@@ -462,12 +462,34 @@ var orders = []struct {
 		ticket := p.ticket(p.no, account.PurposeActivate)
 		p.proof(ticket, p.number)
 		opened(june.Add(-time.Minute), june) // older
+		if _, err := p.portal().Activate(p.t.Context(), account.Choice{Proof: p.proof(ticket, p.number), Rules: rules, Password: password}); err != nil {
+			p.t.Fatalf("in IT's window: %v", err)
+		}
+		publishes := func(want bool, when string) {
+			p.t.Helper()
+			p.turns()
+			if got := slices.Contains(p.find(account.ByUsername, p.no).Affiliations, account.Student); got != want {
+				p.t.Errorf("%s: published as a student: %v", when, got)
+			}
+		}
+		publishes(true, "in IT's window")
+		p.at(until)
+		publishes(false, "when IT's window is over")
+		p.at(august)
+		publishes(true, "at the student's own opening")
+		p.facts("account.updated done", "account.invited done", "account.updated denied older", "account.updated done", "account.updated done")
+	}},
+	{"when a window that IT opened is over, who has not activated waits for the own one", func(p someone) {
+		p.at(june.Add(time.Hour))
+		p.must(p.StudentRegistered(p.t.Context(), p.meta(events.SourceAdmissions, p.no, june),
+			events.StudentRegistered{Student: student(p.no, "Sigrid", "Li", p.address(), fnr(p.number))}))
+		until := june.AddDate(0, 0, 7)
+		p.must(p.AccountOpened(p.t.Context(), p.it(p.no, june), events.AccountOpened{Command: words(p.no), Until: until}))
 		p.at(until)
 		var closed *account.NotOpenError
-		if _, err := p.portal().Prove(p.t.Context(), ticket, account.Student, p.number); !errors.As(err, &closed) {
+		if _, err := p.portal().Prove(p.t.Context(), p.ticket(p.no, account.PurposeActivate), account.Student, p.number); !errors.As(err, &closed) || !closed.Opens.Equal(august) {
 			p.t.Errorf("when IT's window is over: %v", err)
 		}
-		p.facts("account.updated done", "account.invited done", "account.updated denied older", "activation.denied denied window_closed")
 	}},
 }
 
