@@ -26,10 +26,14 @@ func (p life) address() string { return "p" + p.adm + "@example.org" }
 // turns.
 func (p life) on(local string) {
 	p.t.Helper()
-	at, err := time.ParseInLocation("2006-01-02 15:04", local, policy.Oslo())
+	at, err := parseOslo(local)
 	p.must(err)
 	p.at(at)
 	p.turns()
+}
+
+func parseOslo(local string) (time.Time, error) {
+	return time.ParseInLocation("2006-01-02 15:04", local, policy.Oslo())
 }
 
 func (p life) meta(source, subject string) events.Meta {
