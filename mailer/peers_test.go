@@ -140,7 +140,7 @@ func (p *peers) measureLetter() {
 func (p *peers) serve(away time.Duration, options ...string) (int, func()) {
 	p.b.Helper()
 	port := unusedPort(p.b)
-	args := append(options, "127.0.0.1:"+strconv.Itoa(port), "1000")
+	args := slices.Concat(options, []string{"127.0.0.1:" + strconv.Itoa(port), "1000"})
 	if os.Geteuid() == 0 {
 		args = append([]string{"-u", "nobody"}, args...)
 	}
