@@ -16,7 +16,6 @@ import (
 	"usn.no/matricula/account"
 	"usn.no/matricula/directory"
 	"usn.no/matricula/directory/kv"
-	"usn.no/matricula/events"
 	"usn.no/matricula/standalone"
 	"usn.no/matricula/stream"
 )
@@ -33,12 +32,6 @@ type system struct {
 	mailboxWeb string              // where its page listens; empty: a free port
 	js         jetstream.JetStream // the operator's connection, where there is one
 	closers    []func()
-}
-
-// marks is the sent marks of letters, as the mailer needs them.
-type marks interface {
-	Sent(ctx context.Context, letter string) (events.LetterMark, bool, error)
-	Mark(ctx context.Context, letter string, m events.LetterMark) error
 }
 
 // people is a directory with everything that some role may do there.
