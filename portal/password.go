@@ -80,7 +80,7 @@ func (s *site) decide(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	var receipt account.Receipt
 	if len(problems) > 0 || choice.Password == "" {
 		answers, err = s.Clicks.Judge(ctx, proof.Token, choice.Password)
-	} else if receipt, err = s.Clicks.Activate(ctx, choice); err == nil {
+	} else if receipt, err = s.press(ctx, proof, choice); err == nil {
 		s.finish(w, r, receipt)
 		return
 	}
@@ -107,6 +107,16 @@ func (s *site) decide(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	}
 	form.Answers, form.Judged = s.answers(lang, answers), true
 	s.passwordPage(w, r, proof, form, problems)
+}
+
+// press is the button, one press of a person at a time.
+func (s *site) press(ctx context.Context, proof account.Proof, choice account.Choice) (account.Receipt, error) {
+	done, err := s.presses.turn(ctx, proof.Username)
+	if err != nil {
+		return account.Receipt{}, err
+	}
+	defer done()
+	return s.Clicks.Activate(ctx, choice)
 }
 
 // undecided answers what cannot be mended on the page.

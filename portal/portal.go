@@ -121,6 +121,7 @@ func (p *Portal) Handler() (http.Handler, error) {
 
 // site is a Portal with everything read and checked.
 type site struct {
+	presses single // of the button that sets the first password
 	Portal
 	https     bool
 	base      *url.URL
