@@ -23,7 +23,8 @@ func footprintRows(t testing.TB, r *report, binary string) {
 	broker := p.brokerPID()
 	r.add(row{work: work, what: "nats-server", figure: fmt.Sprintf("idle %.1f %% of a core", idle(broker)), cost: fmt.Sprintf("%.0f MiB", memory(broker, false))})
 	for _, role := range []string{"worker", "portal"} {
-		_, _ = p.serve(role, role+"-warm") // the file cache is warm from now on
+		warm, _ := p.serve(role, role+"-warm") // the file cache is warm from now on
+		warm.stop()
 		x, ready := p.serve(role, role)
 		used := idle(x.cmd.Process.Pid)
 		r.add(row{

@@ -23,7 +23,7 @@ var (
 func build(t *testing.T, dir, module, pkg string, flags ...string) string {
 	t.Helper()
 	out := filepath.Join(dir, filepath.Base(pkg)+filepath.Base(module))
-	cmd := exec.Command("go", slices.Concat([]string{"build", "-trimpath", "-ldflags=-s -w", "-o", out}, flags, []string{pkg})...)
+	cmd := exec.Command("go", slices.Concat([]string{"build", "-o", out}, flags, []string{pkg})...)
 	cmd.Dir = module
 	if b, err := cmd.CombinedOutput(); err != nil {
 		t.Logf("%s is left out: %v\n%s", pkg, err, b[:min(len(b), 600)])
@@ -37,7 +37,7 @@ func build(t *testing.T, dir, module, pkg string, flags ...string) string {
 // the table is for.
 func TestTable(t *testing.T) {
 	dir := t.TempDir()
-	binary, server, loop := build(t, dir, ".", "usn.no/matricula/cmd/matricula"), build(t, dir, ".", "github.com/nats-io/nats-server/v2"), build(t, dir, ".", "usn.no/matricula/bench/loop")
+	binary, server, loop := build(t, dir, ".", "usn.no/matricula/cmd/matricula", "-trimpath", "-ldflags=-s -w"), build(t, dir, ".", "github.com/nats-io/nats-server/v2"), build(t, dir, ".", "usn.no/matricula/bench/loop")
 	if binary == "" || server == "" || loop == "" {
 		t.Fatal("what is to be measured does not build")
 	}
