@@ -118,6 +118,49 @@ module.exports = {
     await c.context.close();
   },
 
+  // Looking after an account with the keyboard alone and without scripts: signing
+  // in, the changed rules, the password that IT demands, a report, a letter.
+  async keysplain({ report, visit }) {
+    const c = await visit("nn", { javaScriptEnabled: false });
+    const focus = () => c.page.evaluate(() => document.activeElement.id || document.activeElement.className || document.activeElement.tagName);
+    const tabTo = async (id, text) => {
+      for (let n = 0; n < 60 && (await focus()) !== id; n++) await c.page.keyboard.press("Tab");
+      report("reach " + id, (await focus()) === id, "60 tabs do not lead there on " + c.page.url());
+      if (text) await c.page.keyboard.type(text);
+    };
+    const enter = async (path) => {
+      const arrived = c.page.waitForNavigation();
+      await c.page.keyboard.press("Enter");
+      await arrived;
+      report("arrive at " + path, c.page.url() === c.base + path, c.page.url());
+    };
+    await c.page.goto(c.base + "/signin?lang=nn");
+    await tabTo("username", "keys-nn");
+    await tabTo("password", password);
+    await enter("/rules/accept");
+    await tabTo("accept");
+    await c.page.keyboard.press("Space");
+    await tabTo("ds-button");
+    await enter("/password");
+    await tabTo("old", password);
+    await tabTo("password", "Green-teapot-hums-2");
+    await enter("/password/done");
+    await c.page.goto(c.base + "/compromised");
+    await tabTo("ds-button");
+    await enter("/compromised/password");
+    await tabTo("number", "17912099997");
+    await tabTo("password", "White-ladder-leans-3");
+    await enter("/password/done");
+    await c.page.goto(c.base + "/account");
+    await tabTo("ds-button");
+    await enter("/signout");
+    await c.page.goto(c.base + "/forgot");
+    await tabTo("number", "17912099997");
+    await tabTo("family", "Nordmann");
+    await enter("/forgot/asked");
+    await c.context.close();
+  },
+
   // The script answers the password vectors as the server does.
   async vectors({ report, visit, given }) {
     const c = await visit("en");

@@ -109,7 +109,7 @@ async function main() {
     "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
   try {
     await control(browser);
-    for (const [name, journey] of given.only ? [] : Object.entries(journeys)) {
+    for (const [name, journey] of given.only && !given.only.includes("journeys") ? [] : Object.entries(journeys)) {
       try {
         await journey({ report: (what, ok, detail) => report("journey/" + name + "/" + what, ok, detail), visit: (lang, options) => visit(browser, lang, options), given });
       } catch (error) {
