@@ -32,7 +32,7 @@ func (l layout) adoption(e *ldap.Entry, x account.Existing, a account.Account) (
 			cs = append(cs, change{name: at.name, remove: withoutFold(own, want), add: withoutFold(want, own)})
 		case (at.name == "preferredLanguage" || at.name == affiliation) && len(have) > 0 && !sameSet(have, want):
 			cs = append(cs, change{name: at.name, add: want, replace: true})
-		case at.name == nin && len(have) > 0:
+		case at.name == nin && slices.ContainsFunc(a.Numbers, func(n account.Number) bool { return slices.Contains(have, n.Value) }):
 			cs = append(cs, change{name: at.name, remove: have, add: have})
 		case len(have) == 0 && len(want) > 0:
 			cs = append(cs, change{name: at.name, add: want})

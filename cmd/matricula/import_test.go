@@ -37,6 +37,7 @@ func TestImportLeavesAloneWhatContradictsItselfAndSaysWhy(t *testing.T) {
 		{old: old{username: "Capital", nin: n(3), hash: hash}, state: "active"},
 		{old: old{username: "nopass", nin: n(4), employee: "1004"}, state: "pending", notes: []string{account.NotePassword}},
 		{old: old{username: "temporary", nin: "01512510074", student: "2005", hash: hash}, state: "active", notes: []string{account.NoteNumber}},
+		{old: old{username: "passport", nin: "N 123456", student: "2009", hash: hash}, state: "active", notes: []string{account.NoteNumber}},
 		{old: old{username: "locked", nin: n(6), hash: hash, more: []string{"pwdAccountLockedTime: 000001010000Z"}}, state: "suspended"},
 		{old: old{username: "closed", nin: n(7), employee: "1007", hash: hash, more: state("closed")}, state: "closed"},
 		{old: old{username: "phished", nin: n(8), employee: "1008", hash: hash, more: state("compromised")}, state: "suspended"},
