@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -35,8 +36,9 @@ func (r row) verdict() string {
 
 // report is the table as it grows.
 type report struct {
-	began time.Time
-	rows  []row
+	began        time.Time
+	rows         []row
+	loops, waits lines // to be plotted: rates by concurrency, latencies by percentile
 }
 
 // add prints a row at once: the table takes minutes.
@@ -66,7 +68,43 @@ func (r *report) markdown() string {
 	for _, x := range r.rows {
 		say("| %s | %s | %s | %s | %s | %s | %s | %s |", x.work, x.what, x.figure, ratio(x.ratio), x.goal, x.verdict(), x.cost, x.harm)
 	}
+	if len(r.loops) > 0 {
+		say("\n![messages a second by concurrency](rate.svg)")
+	}
+	if len(r.waits) > 0 {
+		say("\n![latency by percentile](latency.svg)")
+	}
 	return b.String()
+}
+
+// keep writes the table and its plots into a folder.
+func (r *report) keep(folder string) error {
+	if err := os.WriteFile(filepath.Join(folder, "RESULTS.md"), []byte(r.markdown()), 0o644); err != nil { //nolint:gosec // it is a document
+		return err
+	}
+	if len(r.loops) > 0 {
+		if err := plot(filepath.Join(folder, "rate.svg"), "consume, validate, publish, acknowledge: durable", "at the same time", "messages a second", r.loops); err != nil {
+			return err
+		}
+	}
+	if len(r.waits) == 0 {
+		return nil
+	}
+	return plot(filepath.Join(folder, "latency.svg"), "how long it takes", "percentile", "milliseconds", r.waits)
+}
+
+func (r *report) rate(who string, width int, rate float64) {
+	if r.loops == nil {
+		r.loops = lines{}
+	}
+	r.loops[who] = append(r.loops[who], point{float64(width), rate})
+}
+
+func (r *report) wait(who string, of []time.Duration) {
+	if r.waits == nil {
+		r.waits = lines{}
+	}
+	r.waits[who] = percentiles(of)
 }
 
 func machine() string {

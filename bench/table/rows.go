@@ -38,6 +38,7 @@ func loopRows(t testing.TB, r *report, server string, peers map[string][]string,
 	for _, width := range widths {
 		ours := newSlice(t, server, "ours", width, n).run(peers["ours"], 0)
 		r.add(ours.row(work, 0, ""))
+		r.rate("ours", width, ours.rate)
 		for _, how := range []string{"keyed", "benthos", "watermill"} {
 			if peers[how] == nil {
 				continue
@@ -49,6 +50,7 @@ func loopRows(t testing.TB, r *report, server string, peers map[string][]string,
 				line.goal = "" // the goal is set at 16
 			}
 			r.add(line)
+			r.rate(how, width, got.rate)
 		}
 	}
 	for _, how := range []string{"ours", "keyed", "benthos", "watermill"} {
@@ -99,6 +101,7 @@ func activationRows(t testing.TB, r *report, binary string, n int, opening time.
 		k := kratosRate(t, kratos, 10*time.Second)
 		r.add(row{work: work, what: "Ory Kratos 1.3.1 registration, memory", figure: fmt.Sprintf("%.1f/s", k), ratio: c.rate / k, goal: "≥ 2", met: c.rate >= 2*k})
 	}
+	r.wait("activation, 4 at a time", c.button)
 	openingRows(r, p, people[n:], links, 0.8*c.rate, opening)
 }
 
@@ -115,6 +118,7 @@ func openingRows(r *report, p *place, people []person, links map[string]string, 
 	c := p.arrive(people, links, rate)
 	drained := <-backlog
 	p99 := percentile(c.button, .99)
+	r.wait("activation in the opening minute", c.button)
 	r.add(row{
 		work: work, what: fmt.Sprintf("0.8 of the portal's rate, %d people", len(people)), figure: fmt.Sprintf("p50 %s, p99 %s", ms(percentile(c.button, .5)), ms(p99)),
 		goal: "p99 ≤ 1 s", met: p99 <= time.Second && c.done == len(people),

@@ -3,7 +3,6 @@ package table
 import (
 	"flag"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -16,7 +15,7 @@ var (
 	longFlag   = flag.Bool("long", false, "everything at full size; it takes about an hour")
 	scaleFlag  = flag.Float64("scale", 1, "how much of the usual size: for trying the table out")
 	rowsFlag   = flag.String("rows", "footprint,latency,registrations,loops,activations,growth", "which parts of the table")
-	resultFlag = flag.String("results", "", "file that the table is written to")
+	resultFlag = flag.String("results", "", "folder that the table and its plots are written to")
 )
 
 // build makes a program of one of our packages, or of a peer's module.
@@ -65,11 +64,7 @@ func TestTable(t *testing.T) {
 				if p := build(t, dir, "../peers/benthos", "."); p != "" {
 					peers["benthos"] = []string{p, "-c", "../peers/benthos/loop.yaml"}
 				}
-				widths := []int{16}
-				if *longFlag {
-					widths = []int{1, 16, 64}
-				}
-				loopRows(t, r, server, peers, widths, n(8000, 20000), 6)
+				loopRows(t, r, server, peers, []int{1, 16, 64}, n(4000, 20000), 6)
 			case "activations":
 				var kratos []string
 				if p := build(t, dir, "../peers/kratos", ".", "-tags", "sqlite"); p != "" {
@@ -92,7 +87,7 @@ func TestTable(t *testing.T) {
 	}
 	fmt.Printf("\n%s\n", r.markdown())
 	if *resultFlag != "" && !t.Failed() {
-		if err := os.WriteFile(*resultFlag, []byte(r.markdown()), 0o644); err != nil { //nolint:gosec // it is a document
+		if err := r.keep(*resultFlag); err != nil {
 			t.Fatal(err)
 		}
 	}
