@@ -189,6 +189,9 @@ func TestEachStateOfAPINHasItsWordsInEveryLanguage(t *testing.T) {
 			if form := strings.Contains(p.body, `name="pin"`); form != (name == "pin-all") {
 				t.Errorf("%s in %s shows a form: %t", name, lang, form)
 			}
+			if name == "pin-early" && strings.Contains(p.words(), words["pin-nowhere"][i][0]) {
+				t.Errorf("whoever has a campus that opens is told in %s that there is none", lang)
+			}
 		}
 	}
 }
@@ -200,13 +203,18 @@ func TestWithoutAKeyThePageSaysWhereElse(t *testing.T) {
 	})
 	v := h.reader(t)
 	expect(t, v.get("/pin"), http.StatusOK, "ikke på dette nettstedet", "kortkontoret", `href="https://kort.example.org/pin"`)
-	expect(t, v.get("/pin?lang=en"), http.StatusOK, "not set on this site", "Support can tell you where")
+	p := v.get("/pin?lang=en")
+	expect(t, p, http.StatusOK, "not set on this site", `href="https://kort.example.org/pin"`)
+	if strings.Contains(p.words(), "Support can tell") {
+		t.Error("it sends people to support although there is a page")
+	}
+	expect(t, open(t).reader(t).get("/pin?lang=en"), http.StatusOK, "Support can tell you where")
 	if p := v.post("/pin", url.Values{"old": {good}, "pin": {"8361"}}); p.status != http.StatusNotFound {
 		t.Errorf("a PIN is answered %d", p.status)
 	}
-	p := settings(newLife(july), "https://konto.example.org")
-	p.PIN.ElsewhereURL = "javascript:alert(1)"
-	if _, err := p.Handler(); err == nil {
+	broken := settings(newLife(july), "https://konto.example.org")
+	broken.PIN.ElsewhereURL = "javascript:alert(1)"
+	if _, err := broken.Handler(); err == nil {
 		t.Error("a script was taken for a link")
 	}
 }
