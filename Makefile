@@ -1,6 +1,6 @@
 # What can be done here. The default target says so.
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint fmt bench timings sim faults faults-long faults-mutants clean
+.PHONY: help demo test build lint fmt bench bench-long benchmarks timings sim faults faults-long faults-mutants clean
 
 # packages to test: make test PKG=./policy/...
 PKG ?= ./...
@@ -23,12 +23,19 @@ lint: ## look for mistakes without running anything
 	@test -z "$$(gofmt -l .)" || { echo 'not formatted:'; gofmt -l .; exit 1; }
 	@go vet ./...
 	@go vet -tags failpoints ./cmd/...
+	@cd bench && go vet ./...
 	@$(GOLANGCI) run
 
 fmt: ## format the Go files
 	@gofmt -w .
 
-bench: ## run the benchmarks of the packages
+bench: ## measure beside what one would use instead, into bench/RESULTS.md; the first run builds the others too; ROWS=registrations,loops,… for parts
+	@cd bench && go test ./table -run '^TestTable$$' -count=1 -v -timeout 30m -args -results=.. $(if $(ROWS),-rows=$(ROWS)) $(if $(SCALE),-scale=$(SCALE))
+
+bench-long: ## the same at full size, which takes about an hour
+	@cd bench && go test ./table -run '^TestTable$$' -count=1 -v -timeout 0 -args -results=.. -long
+
+benchmarks: ## run the benchmarks of the packages
 	@go test -run '^$$' -bench . -benchmem $(PKG)
 
 timings: ## take 2,000 answers of each form that a password is shown in: who exists must not show in their time
