@@ -7,3 +7,5 @@ package account_test
 const simDefault = 80
 
 const orderDefault = 500
+
+const brakedPeople = 500

@@ -34,8 +34,8 @@ type Brake struct {
 // holding is what this process knows of a kind that is held: thousands of
 // accounts ask again every few seconds, and the answer is one for all.
 type holding struct {
+	BrakeState
 	read  time.Time
-	upto  uint64
 	noted map[string]bool
 }
 
@@ -70,8 +70,8 @@ func (s BrakeState) within(now time.Time, per time.Duration) []Allowed {
 // account.Brake. An account that is told no is noted, so that it can be shown
 // and released.
 func (b *Brake) Allow(ctx context.Context, kind, account string) (bool, error) {
-	if b.waits(kind, account) {
-		return false, nil
+	if s, ok := b.remembered(kind); ok {
+		return b.hold(ctx, kind, account, s)
 	}
 	for failed := 0; ; failed++ {
 		s, seq, err := b.state(ctx, kind)
@@ -80,24 +80,24 @@ func (b *Brake) Allow(ctx context.Context, kind, account string) (bool, error) {
 		}
 		now := b.Now()
 		s.Allowed = s.within(now, b.Per)
-		if slices.ContainsFunc(s.Allowed, func(a Allowed) bool { return a.Account == account }) {
+		if !s.Held.IsZero() {
+			b.remember(kind, s)
+			return b.hold(ctx, kind, account, s)
+		}
+		if s.allows(account) {
 			return true, nil
 		}
 		if free, err := b.released(ctx, kind, account, s); err != nil || free {
 			return free, err
 		}
-		if !s.Held.IsZero() {
-			return false, b.note(ctx, kind, account, s)
-		}
-		full := len(s.Allowed) >= b.Max
-		if full {
+		if len(s.Allowed) >= b.Max {
 			s.Held = now
 		} else {
 			s.Allowed = append(s.Allowed, Allowed{Account: account, At: now.Unix()})
 		}
 		switch err := b.write(ctx, kind, seq, s); {
-		case err == nil && full:
-			return false, b.note(ctx, kind, account, s)
+		case err == nil && !s.Held.IsZero():
+			return b.hold(ctx, kind, account, s)
 		case err == nil || !wrongLast(err):
 			return err == nil, err
 		}
@@ -105,6 +105,25 @@ func (b *Brake) Allow(ctx context.Context, kind, account string) (bool, error) {
 			return false, err
 		}
 	}
+}
+
+// allows tells whether the account has been let through.
+func (s BrakeState) allows(account string) bool {
+	return slices.ContainsFunc(s.Allowed, func(a Allowed) bool { return a.Account == account })
+}
+
+// hold answers for a kind that is held.
+func (b *Brake) hold(ctx context.Context, kind, account string, s BrakeState) (bool, error) {
+	switch {
+	case s.allows(account):
+		return true, nil
+	case b.noted(kind, account, s.Upto):
+		return false, nil
+	}
+	if free, err := b.released(ctx, kind, account, s); err != nil || free {
+		return free, err
+	}
+	return false, b.note(ctx, kind, account, s)
 }
 
 // released tells whether a release covers the account. It does so for the
@@ -118,60 +137,67 @@ func (b *Brake) released(ctx context.Context, kind, account string, s BrakeState
 	return err == nil && n.seq != 0 && !n.gone && n.seq <= s.Upto, err
 }
 
-// note writes down that an account waits, once.
+// note writes down that an account waits, once. Most are new: the first write
+// expects nothing to be there.
 func (b *Brake) note(ctx context.Context, kind, account string, s BrakeState) error {
-	if b.remembers(kind, account, s.Upto) {
-		return nil
-	}
-	key := noteKey(kind, account)
-	n, err := b.last(ctx, key)
-	if err != nil {
-		return err
-	}
-	if n.seq == 0 || n.gone || n.seq <= s.Upto {
-		m := entry(BucketBrake, key, n.seq, []byte(b.Now().UTC().Format(time.RFC3339)))
-		err = b.Publisher.publish(ctx, bucketStream(BucketBrake), nil, m)
-		if err != nil && !wrongLast(err) { // another worker wrote the same
+	key, seq := noteKey(kind, account), uint64(0)
+	for range 2 {
+		m := entry(BucketBrake, key, seq, []byte(b.Now().UTC().Format(time.RFC3339)))
+		err := b.Publisher.publish(ctx, bucketStream(BucketBrake), nil, m)
+		if err == nil {
+			break
+		}
+		if !wrongLast(err) {
 			return err
 		}
+		n, err := b.last(ctx, key)
+		if err != nil {
+			return err
+		}
+		if n.seq > s.Upto && !n.gone {
+			break // it is noted
+		}
+		seq = n.seq // of before the last release
 	}
-	b.remember(kind, account, s.Upto)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if h := b.held[kind]; h != nil && h.Upto == s.Upto {
+		h.noted[account] = true
+	}
 	return nil
 }
 
-// waits tells from memory that the account is noted and the kind held.
-func (b *Brake) waits(kind, account string) bool {
+// noted tells whether this process has noted the account since the release.
+func (b *Brake) noted(kind, account string, upto uint64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	h := b.held[kind]
-	return h != nil && time.Since(h.read) < lately && h.noted[account]
+	return h != nil && h.Upto == upto && h.noted[account]
 }
 
-// remembers tells whether this process has noted the account, and that the kind
-// has just been read as held.
-func (b *Brake) remembers(kind, account string, upto uint64) bool {
+// remembered is a hold that was read just now.
+func (b *Brake) remembered(kind string) (BrakeState, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	h := b.held[kind]
-	if h == nil || h.upto != upto || !h.noted[account] {
-		return false
+	if h == nil || time.Since(h.read) >= lately {
+		return BrakeState{}, false
 	}
-	h.read = time.Now()
-	return true
+	return h.BrakeState, true
 }
 
-func (b *Brake) remember(kind, account string, upto uint64) {
+func (b *Brake) remember(kind string, s BrakeState) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.held == nil {
 		b.held = map[string]*holding{}
 	}
 	h := b.held[kind]
-	if h == nil || h.upto != upto {
-		h = &holding{upto: upto, noted: map[string]bool{}}
+	if h == nil || h.Upto != s.Upto {
+		h = &holding{noted: map[string]bool{}}
 		b.held[kind] = h
 	}
-	h.read, h.noted[account] = time.Now(), true
+	h.BrakeState, h.read = s, time.Now()
 }
 
 func (b *Brake) forget(kind string) {
