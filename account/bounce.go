@@ -66,7 +66,7 @@ func (l *Lifecycle) MailBounced(ctx context.Context, m events.Meta, e events.Mai
 	var name Name
 	var address string
 	did := false
-	a, err := l.update(ctx, Key{ByID, mark.Account}, func(now *Account) (bool, error) {
+	a, err := l.updateHeir(ctx, mark.Account, func(now *Account) (bool, error) {
 		gone, since, bounced := now.Bounced()
 		name, address, did = now.Name, gone, bounced && since.Equal(m.Time) && mark.SentTo(e.Letter, gone)
 		if now.State == Closed || now.Address == "" || !mark.SentTo(e.Letter, now.Address) {

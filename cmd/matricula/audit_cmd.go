@@ -100,6 +100,9 @@ func (l auditLine) text() string {
 		who = l.Username
 	}
 	s := fmt.Sprintf("%s  %-22s %-26s %-7s by %s", oslo(l.Time), l.What, orDash(who), l.Outcome, l.Actor.Kind)
+	if l.Actor.ID != "" {
+		s += " (" + l.Actor.ID + ")"
+	}
 	if l.Reason != "" {
 		s += "  " + l.Reason
 	}
