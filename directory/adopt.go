@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -39,21 +40,28 @@ func looked() []string {
 
 var _ account.Estate = (*Directory)(nil)
 
-// Existing calls f for every person who is no account of ours.
+// Existing calls f for every person who is no account of ours. It is an error
+// not to see a single password: a service account that may not look for them
+// would take everybody for somebody who has none.
 func (d *Directory) Existing(ctx context.Context, f func(account.Existing) bool) error {
 	with := map[string]bool{}
-	err := d.scan(ctx, "(&"+strangers+"("+userPassword+"=*))", []string{"1.1"}, func(e *ldap.Entry) bool {
+	err := d.scan(ctx, "("+userPassword+"=*)", []string{"1.1"}, func(e *ldap.Entry) bool {
 		with[e.DN] = true
 		return true
 	})
 	if err != nil {
 		return err
 	}
-	return d.scan(ctx, strangers, looked(), func(e *ldap.Entry) bool {
+	found := false
+	err = d.scan(ctx, strangers, looked(), func(e *ldap.Entry) bool {
 		x := d.layout.existing(e)
-		x.HasPassword = with[e.DN]
+		x.HasPassword, found = with[e.DN], true
 		return f(x)
 	})
+	if err == nil && found && len(with) == 0 {
+		err = fmt.Errorf("ldap: %w: nobody has a password, or this service account may not see who has: it must be the administrator", account.ErrInvalid)
+	}
+	return err
 }
 
 // scan reads entries in pages, on a connection of its own.

@@ -98,6 +98,14 @@ func TestAdoptingAddsWhatIsMissingAndNothingElse(t *testing.T) {
 			hers(s, "odd", "givenName: Odd", "userPassword: "+hash, "pwdAccountLockedTime: 000001010000Z",
 				"schacUserStatus: urn:schac:userStatus:no:"+s.Realm+":account:locked")
 	})
+	blind, err := directory.Open(t.Context(), config(s, s.Worker))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(blind.Close)
+	if err := blind.Existing(t.Context(), func(account.Existing) bool { return true }); !errors.Is(err, account.ErrInvalid) {
+		t.Errorf("who may not see passwords takes everybody for new: %v", err)
+	}
 	kari, day := found["kari/Kari"], time.Date(2027, 6, 1, 0, 0, 0, 0, time.UTC)
 	a := account.Account{
 		ID: "aaaaaaaaaaaaaaaaaaaaaaaaaa", Origin: "adopted", Username: "kari", State: account.Active, Why: account.Why{Reason: account.WhyActivated, Since: day},
