@@ -257,3 +257,28 @@ func TestPINIsForCampusesOfOpenRolesOnly(t *testing.T) {
 		t.Errorf("PINs wait for %d campuses", len(got))
 	}
 }
+
+// What many portals see of one person counts together: state is shared.
+func TestPINsOfOnePersonAreCountedByAllPortalsTogether(t *testing.T) {
+	t.Parallel()
+	w := bucketWorld(t)
+	w.doors()
+	own := w.kari()
+	portals := []*account.Lifecycle{w.portal(), w.portal()}
+	taken := 0
+	for i, pin := range []string{"8361", "7294", "9405", "6150", "3072"} {
+		p := portals[i%2]
+		counter, _ := p.Attempts.(*stream.Counter)
+		p.Attempts = &stream.Counter{Publisher: counter.Publisher}
+		var often *account.OftenError
+		switch _, err := p.SetPIN(t.Context(), wish(own, pin)); {
+		case err == nil:
+			taken++
+		case !errors.As(err, &often):
+			t.Fatal(err)
+		}
+	}
+	if taken != 3 {
+		t.Errorf("%d PINs were taken within the hour", taken)
+	}
+}
