@@ -96,13 +96,17 @@ func (j *judgement) living() verdict {
 	return stands(Active, WhyActivated, a.PasswordSince, "person")
 }
 
-// base is why an account has no password; "" when it has one.
+// base is why an account has no password; "" when it has one. What was taken
+// over and is in use has one somewhere, even where nothing of it is seen here.
 func (a Account) base() string {
+	used := !a.Adopted.IsZero() && a.State != Pending
 	switch {
-	case a.PasswordSince.IsZero() || a.PasswordLost == LostByClosing:
+	case a.State == Closed || a.PasswordLost == LostByClosing:
 		return WhyRegistered
 	case a.PasswordLost != "":
 		return WhyCompromised
+	case a.PasswordSince.IsZero() && !used:
+		return WhyRegistered
 	}
 	return ""
 }

@@ -110,8 +110,7 @@ func (l *Lifecycle) leave(ctx context.Context, a *Account, v verdict, ended stri
 
 // become makes the transition.
 func (l *Lifecycle) become(a *Account, v verdict, c cause) {
-	from := a.Why.Reason
-	was := a.State
+	from, was, had := a.Why.Reason, a.State, a.base() == ""
 	if v.why.Since.IsZero() {
 		v.why.Since = l.Now()
 	}
@@ -126,10 +125,10 @@ func (l *Lifecycle) become(a *Account, v verdict, c cause) {
 		what, details = events.AuditSuspended, map[string]string{"reason": v.why.Reason}
 	case Closed:
 		what, details = events.AuditClosed, map[string]string{"reason": v.why.Reason}
-		a.PasswordGone = a.base() == ""
-		if !a.PasswordSince.IsZero() {
-			a.PasswordLost = LostByClosing
-		}
+		a.PasswordGone = had
+	}
+	if (was == Closed || v.state == Closed) && !a.PasswordSince.IsZero() && a.PasswordLost != LostByClosing {
+		a.PasswordGone, a.PasswordLost = true, LostByClosing // also of one who was closed before us
 	}
 	if v.state == Suspended || v.state == Closed {
 		a.Invitations = nil
