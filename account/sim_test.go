@@ -167,6 +167,12 @@ func (s *sim) again() {
 		st.facts, st.letters = len(s.pub.facts), len(s.pub.sent)
 		return st
 	}
+	// At midnight, by any of the clocks, roles begin and end: that would be told
+	// of meanwhile.
+	if h := s.now().Truncate(time.Hour).Add(time.Hour).Sub(s.now()); h < 2*maxSkew {
+		s.pass(h + 2*maxSkew)
+		s.settle(time.Minute)
+	}
 	before := look()
 	s.pub.replay()
 	s.settle(time.Minute)
