@@ -21,6 +21,7 @@ type Existing struct {
 	Language      string
 	NIN           string   // norEduPersonNIN
 	LINs          []string // norEduPersonLIN of this institution, "employee:104711"
+	OtherLINs     bool     // there are others, too
 	Affiliations  []string
 	Status        string // its own state: what follows "account:" in schacUserStatus
 	Locked        bool   // by an administrator, until somebody unlocks it
@@ -78,6 +79,7 @@ const sourceImport = "urn:usn:import"
 // number names the account. They keep the person from counting as somebody who
 // left, until the source tells of the real ones.
 func (e Existing) lins() (roles []Role, odd bool) {
+	odd = e.OtherLINs
 	for _, l := range e.LINs {
 		kind, key, ok := strings.Cut(l, ":")
 		if kind = strings.ToLower(kind); !ok || key == "" || kind != Student && kind != Employee {

@@ -112,7 +112,11 @@ func (l layout) existing(e *ldap.Entry) account.Existing {
 		x.Unfit = first(x.Unfit, account.ConflictBirth)
 	}
 	for _, s := range r.all(linAttribute) {
-		x.LINs = append(x.LINs, l.ofOurs(s, ":"))
+		if n := len(l.realm) + 1; len(s) > n && strings.EqualFold(s[:n], l.realm+":") {
+			x.LINs = append(x.LINs, s[n:])
+		} else {
+			x.OtherLINs = true
+		}
 	}
 	for _, s := range slices.Concat(r.all(principal), r.all(formerNames)) {
 		if local, ok := cutSuffixFold(s, "@"+l.realm); ok && !strings.EqualFold(local, x.Username) {
@@ -152,14 +156,6 @@ func (l layout) placed(e *ldap.Entry, r *reader) (username, unfit string) {
 		return rdn.Value, account.ConflictClass
 	}
 	return r.one("uid"), ""
-}
-
-// ofOurs takes the institution off a value; what is another's stays whole.
-func (l layout) ofOurs(s, separator string) string {
-	if n := len(l.realm) + len(separator); len(s) > n && strings.EqualFold(s[:n], l.realm+separator) {
-		return s[n:]
-	}
-	return s
 }
 
 func cutSuffixFold(s, suffix string) (string, bool) {

@@ -46,7 +46,7 @@ func TestExistingEntriesAreReadAsTheyStand(t *testing.T) {
 	_, _, found := estate(t, func(s *testkit.SlapdServer) string {
 		state := "schacUserStatus: urn:schac:userStatus:no:" + s.Realm + ":account:"
 		return hers(s, "whole", "givenName: Whole", "displayName: Kari N.", "norEduPersonNIN: 17912099997", "norEduPersonBirthDate: 19990212",
-			"norEduPersonLIN: "+s.Realm+":employee:035016", "norEduPersonLIN: other.example:student:7", "eduPersonPrincipalName: kari.n@"+s.Realm,
+			"norEduPersonLIN: "+s.Realm+":employee:035016", "norEduPersonLIN: other.example:student:7", "norEduPersonLIN: student:8", "eduPersonPrincipalName: kari.n@"+s.Realm,
 			"eduPersonPrincipalNamePrior: kari.old@"+s.Realm, "eduPersonPrincipalNamePrior: kari@other.example",
 			"eduPersonAffiliation: faculty", "preferredLanguage: nn-NO", "userPassword: "+testkit.SSHA("x", "salt"), "pwdChangedTime: 20240102030405Z", state+"active") +
 			hers(s, "locked", "givenName: Locked", "pwdAccountLockedTime: 000001010000Z") +
@@ -65,7 +65,7 @@ func TestExistingEntriesAreReadAsTheyStand(t *testing.T) {
 	want := map[string]account.Existing{
 		"whole/Whole": {
 			Username: "whole", Names: []string{"kari.n", "kari.old"}, Name: account.Name{Given: "Whole", Family: "Nordmann", Preferred: "Kari N."},
-			BirthDate: "1999-02-12", Language: "nn-NO", NIN: "17912099997", LINs: []string{"employee:035016", "other.example:student:7"},
+			BirthDate: "1999-02-12", Language: "nn-NO", NIN: "17912099997", LINs: []string{"employee:035016"}, OtherLINs: true,
 			Affiliations: []string{"faculty"}, Status: "active", HasPassword: true, PasswordSince: time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC),
 		},
 		"locked/Locked":       {Username: "locked", Name: account.Name{Given: "Locked", Family: "Nordmann"}, Locked: true},

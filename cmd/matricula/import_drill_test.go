@@ -307,7 +307,7 @@ func TestClaimsAreMadeAgainAndEveryEventFindsEverybody(t *testing.T) {
 // keyChanges: at every step of a change of the key people whom HR knows are
 // found by their number when admissions announces them.
 func (r *rig) keyChanges(people []drilled) {
-	t, key, keys := r.t, filepath.Join(r.dir, "data", "keys", "claims.key"), []string(nil)
+	t, key := r.t, filepath.Join(r.dir, "data", "keys", "claims.key")
 	entries := len(r.entries("(objectClass=inetOrgPerson)"))
 	found := func(i int, when string) {
 		t.Helper()
@@ -336,7 +336,8 @@ func (r *rig) keyChanges(people []drilled) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if keys = strings.Fields(string(text)); len(keys) != 2 || !strings.HasPrefix(keys[1], "2:") {
+	keys := strings.Fields(string(text))
+	if len(keys) != 2 || !strings.HasPrefix(keys[1], "2:") {
 		t.Fatalf("the file has %d keys", len(keys))
 	}
 	if err := os.WriteFile(key, []byte(keys[1]+"\n"), 0o600); err != nil {
