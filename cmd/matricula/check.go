@@ -88,6 +88,7 @@ func checkAll(c *cobra.Command) []finding {
 	out = append(out, s.checkStreams(c.Context())...)
 	out = append(out, s.checkPeople(c.Context()))
 	out = append(out, s.checkBrake(c.Context())...)
+	out = append(out, s.checkPINs(c.Context()))
 	return append(out, s.checkRelay(c.Context())...)
 }
 

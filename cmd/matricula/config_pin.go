@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"usn.no/matricula/account"
 	"usn.no/matricula/events"
@@ -99,4 +101,24 @@ func (s *system) doors(life *account.Lifecycle, pub *stream.Publisher) error {
 		return sealed, key.Print(), err
 	}
 	return nil
+}
+
+// pinsLate is how long a PIN may wait before somebody should look.
+const pinsLate = 24 * time.Hour
+
+// checkPINs tells whether the access system takes what waits for it.
+func (s *system) checkPINs(ctx context.Context) finding {
+	st, err := s.js.Stream(ctx, stream.Secret)
+	if err != nil {
+		return finding{What: "pins", Text: err.Error()}
+	}
+	f := finding{What: "pins", OK: true, Text: "none waits"}
+	if state := st.CachedInfo().State; state.Msgs > 0 {
+		waited := st.CachedInfo().TimeStamp.Sub(state.FirstTime)
+		f.Text = fmt.Sprintf("%d wait for the access system, the oldest for %s", state.Msgs, waited.Round(time.Minute))
+		if waited > pinsLate {
+			f.OK, f.Warn, f.Text = false, true, f.Text+": does it run, and with the key that portals seal to?"
+		}
+	}
+	return f
 }

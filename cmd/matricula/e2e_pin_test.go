@@ -184,6 +184,9 @@ func TestPINReachesTheAccessSystemWhateverIsKilledAndNobodyElse(t *testing.T) {
 	r.awaitFact(events.AuditPIN, id, 1)
 	r.awaitPINs(1)
 	r.nobodyReads(pin)
+	if out, _ := r.run("check"); !strings.Contains(out, "1 wait for the access system") {
+		t.Errorf("check says nothing of it:\n%s", out)
+	}
 	if got := r.received(); len(got) != 1 || got[0].Account != id || got[0].Campus != "Bø" || got[0].Holder != nil {
 		t.Fatalf("the access system got %d PINs, the first %v", len(got), got)
 	}
