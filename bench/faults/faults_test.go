@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -91,17 +92,22 @@ func build(t *testing.T) (binary, server string) {
 // product's safeguards it must go red within a minute.
 func TestTakenOutSafeguardsAreSeen(t *testing.T) {
 	binary, server := build(t)
-	for _, mutant := range []string{"without.claim", "without.compare", "without.facts", "without.idempotence"} {
+	for _, mutant := range []string{"without.claim", "without.compare", "without.facts", "without.idempotence", "without.order"} {
 		t.Run(mutant, func(t *testing.T) {
 			h := newHouse(t, binary, server, 1, mutant)
 			h.patience = 12 * time.Second
 			began := time.Now()
-			h.round(1, storm{name: mutant, roles: []string{"worker-1", "portal-1"}, people: 40, last: 10 * time.Second})
-			if len(h.violated) == 0 {
-				t.Fatalf("nobody noticed")
+			st := storm{name: mutant, roles: []string{"worker-1", "portal-1"}, people: 40, last: 10 * time.Second}
+			if mutant == "without.order" { // taken out at the broker, whose settings a role that starts would refuse
+				st.roles, st.prepare = nil, h.manyAtOnce
 			}
-			took := h.firstRed.Sub(began)
-			fmt.Printf("%s: red after %.0f s: %.200s\n", mutant, took.Seconds(), h.violated[0])
+			h.round(1, st)
+			seen := slices.IndexFunc(h.violated, func(v string) bool { return !strings.HasPrefix(v, "I13") }) // slow is not wrong
+			if seen < 0 {
+				t.Fatalf("nobody noticed: %v", h.violated)
+			}
+			took := time.Since(began)
+			fmt.Printf("%s: red after %.0f s: %.200s\n", mutant, took.Seconds(), h.violated[seen])
 			if took > time.Minute {
 				t.Errorf("red only after %s", took)
 			}

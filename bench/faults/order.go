@@ -1,0 +1,97 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"usn.no/matricula/events"
+)
+
+// inOrder holds I10 beyond what the directory can show: the facts that a
+// person's events lead to stand in the audit stream in the order in which the
+// events came, for nobody works on two of them at a time.
+func (h *house) inOrder(v *view) {
+	came, err := h.arrivals()
+	if err != nil {
+		h.violation("I13", "the intake cannot be read: %v", err)
+		return
+	}
+	for account, facts := range v.facts {
+		last, was := uint64(0), ""
+		for _, e := range facts { // as they stand in the stream
+			a := e.Data.(events.Audit)
+			at, known := came[a.Cause]
+			if !known || a.What != events.AuditCreated && a.What != events.AuditUpdated {
+				continue
+			}
+			if at < last {
+				h.violation("I10", "account %s: the fact of event %d (%s) stands after that of event %d (%s)", account, at, a.What, last, was)
+			}
+			last, was = max(last, at), a.What
+		}
+	}
+}
+
+// arrivals are the places of our sources' events in the intake, by ID: the
+// first, where one came twice.
+func (h *house) arrivals() (map[string]uint64, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	st, err := h.js.Stream(ctx, "INTAKE")
+	if err != nil {
+		return nil, err
+	}
+	out, last := map[string]uint64{}, st.CachedInfo().State.LastSeq
+	if last == 0 {
+		return out, nil
+	}
+	c, err := h.js.OrderedConsumer(ctx, "INTAKE", jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy, HeadersOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if i := c.CachedInfo(); i != nil {
+			_ = h.js.DeleteConsumer(ctx, "INTAKE", i.Name)
+		}
+	}()
+	for seq := uint64(0); seq < last; {
+		m, err := c.Next(jetstream.FetchMaxWait(5 * time.Second))
+		if err != nil {
+			return nil, err
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return nil, err
+		}
+		seq = meta.Sequence.Stream
+		_, id, _ := strings.Cut(strings.TrimSuffix(m.Headers().Get("Nats-Msg-Id"), "-again"), "/")
+		if _, known := out[id]; !known && strings.HasPrefix(id, "f-") {
+			out[id] = seq
+		}
+	}
+	return out, nil
+}
+
+// manyAtOnce lets the broker hand out several messages of one lane at a time:
+// the safeguard without which two workers work on one person.
+func (h *house) manyAtOnce() (func(context.Context), error) {
+	return func(ctx context.Context) {
+		st, err := h.js.Stream(ctx, "INTAKE")
+		if err != nil {
+			h.t.Error(err)
+			return
+		}
+		list := st.ListConsumers(ctx)
+		for c := range list.Info() {
+			cfg := c.Config
+			cfg.MaxAckPending = 100
+			if _, err := st.UpdateConsumer(ctx, cfg); err != nil {
+				h.t.Error(fmt.Errorf("consumer %s: %w", c.Name, err))
+			}
+		}
+	}, nil
+}
