@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -161,34 +162,43 @@ func (l *Lifecycle) unclaimed(ctx context.Context, next func() (string, bool), n
 }
 
 // join takes the handles that the person did not have yet for a claim that
-// exists. Somebody else's hold on one of them is a conflict for a human.
+// exists, all or none. Somebody else's hold on one of them is a conflict for a
+// human, and nothing is claimed.
 func (l *Lifecycle) join(ctx context.Context, c Claim, handles []string, held map[string][]byte) error {
-	for _, h := range handles {
-		if _, ok := held[h]; ok {
-			continue
-		}
-		if err := l.remains(ctx, c); err != nil {
+	missing := slices.DeleteFunc(slices.Clone(handles), func(h string) bool { _, ok := held[h]; return ok })
+	if len(missing) == 0 {
+		return nil
+	}
+	if err := l.remains(ctx, c); err != nil {
+		return err
+	}
+	for len(missing) > 0 {
+		others, err := l.take(ctx, missing, c)
+		if err != nil || len(others) == 0 {
 			return err
 		}
-		other, err := l.take(ctx, []string{h}, c)
-		if err != nil {
-			return err
-		}
-		got, err := settled(other)
-		if err != nil || got.Account == c.Account {
-			continue
-		}
-		ids := []string{c.Account, got.Account}
-		if _, one, err := l.one(ctx, ids...); err != nil || one {
-			if err != nil {
+		for _, h := range slices.Sorted(maps.Keys(others)) {
+			if err := l.shares(ctx, c, map[string][]byte{h: others[h]}); err != nil {
 				return err
 			}
-			continue
 		}
-		slices.Sort(ids)
-		return &errConflict{accounts: ids}
+		missing = slices.DeleteFunc(missing, func(h string) bool { _, ok := others[h]; return ok })
 	}
 	return nil
+}
+
+// shares answers *errConflict unless what is held is c's, or its heir's.
+func (l *Lifecycle) shares(ctx context.Context, c Claim, held map[string][]byte) error {
+	got, err := settled(held)
+	if err != nil || got.Account == c.Account {
+		return err
+	}
+	ids := []string{c.Account, got.Account}
+	slices.Sort(ids)
+	if _, one, err := l.one(ctx, ids...); err != nil || one {
+		return err
+	}
+	return &errConflict{accounts: ids}
 }
 
 func (l *Lifecycle) take(ctx context.Context, keys []string, c Claim) (map[string][]byte, error) {

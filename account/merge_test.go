@@ -189,6 +189,53 @@ func TestTwoAccountsOfOnePersonAreParkedMergedAndReplayed(t *testing.T) {
 	})
 }
 
+// Whatever contradicts what is known of two persons changes neither of them.
+func TestNumbersThatDisagreeChangeNothingAndNameBothAccounts(t *testing.T) {
+	everyWorld(t, func(t *testing.T, w *world) {
+		p := w.newPair(3)
+		so := "15532510071"
+		w.must(w.SONumberIssued(t.Context(), w.meta(events.SourceAdmissions, p.adm, june), events.SONumberIssued{StudentNo: p.adm, SONumber: so}))
+		hired, studies := p.find(account.ByLIN, "employee:"+p.hr), p.find(account.ByLIN, "student:"+p.adm)
+		at := june.AddDate(0, 1, 0)
+		hr := func() events.Meta { return w.meta(events.SourceHR, p.hr, at) }
+		old, other := events.Identifier{Type: "fnr", Value: p.first}, events.Identifier{Type: "fnr", Value: p.other}
+		for sentence, err := range map[string]error{
+			"an event names a number of each":                     p.employee(at, p.first, p.other),
+			"a number moves from one person to the other":         p.employee(at, p.other),
+			"a number is replaced by the other's":                 w.EmployeeIDChanged(t.Context(), hr(), events.EmployeeIDChanged{EmployeeNo: p.hr, IDChange: events.IDChange{Old: old, New: other}}),
+			"the other's number is replaced by a new one":         w.EmployeeIDChanged(t.Context(), hr(), events.EmployeeIDChanged{EmployeeNo: p.hr, IDChange: events.IDChange{Old: other, New: events.Identifier{Type: "fnr", Value: tenor(t, 299)}}}),
+			"a third subject has a number of each":                w.EmployeeRegistered(t.Context(), w.meta(events.SourceHR, "107999", at), events.EmployeeRegistered{Employee: employee("107999", "Asha", "Rao", "a@example.org", []events.Identifier{old, other})}),
+			"the temporary number of one is announced of another": p.employeeSO(at, so),
+		} {
+			r, ok := events.Rejected(err)
+			if !ok || r.Reason != events.ReasonParked || !strings.Contains(r.Text, hired.ID) || !strings.Contains(r.Text, studies.ID) {
+				t.Errorf("%s: %v", sentence, err)
+			}
+			if strings.Contains(fmt.Sprint(err), p.first) || strings.Contains(fmt.Sprint(err), p.other) {
+				t.Errorf("%s: the dead letter holds a number", sentence)
+			}
+		}
+		if held, err := w.Claims.Read(t.Context(), w.Identity.NumberHandles("fnr", tenor(t, 299))); err != nil || len(held) != 0 {
+			t.Errorf("a number of a parked event is claimed: %v, %v", held, err)
+		}
+		for _, was := range []account.Account{hired, studies} {
+			if now := p.find(account.ByID, was.ID); now.Revision != was.Revision {
+				t.Errorf("%s was written", was.Username)
+			}
+		}
+		if n := len(w.all()); n != 2 {
+			t.Errorf("%d accounts, not 2", n)
+		}
+		w.must(p.employee(at, p.first)) // corrected at its source
+	})
+}
+
+// employeeSO is an update of HR's that names a temporary number.
+func (p pair) employeeSO(at time.Time, so string) error {
+	e := employee(p.hr, "Asha", p.family(), p.hr+"@example.org", append(fnr(p.first), events.Identifier{Type: "so", Value: so}))
+	return p.EmployeeUpdated(p.t.Context(), p.meta(events.SourceHR, p.hr, at), events.EmployeeUpdated{Employee: e})
+}
+
 // effects stand around the ports of a lifecycle and do something at the n-th
 // write.
 type effects struct {

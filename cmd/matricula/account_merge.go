@@ -55,6 +55,9 @@ func accountMergeCommand() *cobra.Command {
 		if from.ID == kept.ID {
 			return usage("%s and %s are the same account", args[0], into)
 		}
+		if from.State == account.Active && kept.State == account.Pending {
+			_, _ = fmt.Fprintf(c.ErrOrStderr(), "note: %s is pending: nobody can sign in until its letter has been used\n", kept.Username)
+		}
 		return s.order(c, p, from, events.AccountMerged{
 			Username: from.Username, Into: kept.Username, Reason: f.reason, Actor: f.actor,
 		}, f)
