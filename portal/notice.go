@@ -20,6 +20,7 @@ type notice struct {
 	body   []string //
 	steps  []string //
 	action action
+	others []action      // links below it
 	retry  time.Duration // Retry-After, for what passes by itself
 }
 
@@ -69,10 +70,10 @@ var (
 		body: []string{"link_gone_text", "nothing_lost"}, steps: []string{"link_gone_open", "link_gone_cookies"}, action: home()}
 	spent = &notice{status: http.StatusGone, title: "spent_title",
 		body: []string{"spent_text"}, steps: []string{"spent_signin", "spent_newer", "spent_other"},
-		action: action{Href: "/help", Text: "to_help"}}
+		action: toSignIn(), others: elsewhere()}
 	spentNow = &notice{status: http.StatusGone, title: "spent_now_title",
 		body: []string{"spent_now_text"}, steps: []string{"spent_signin", "spent_newer", "spent_other"},
-		action: action{Href: "/help", Text: "to_help"}}
+		action: toSignIn(), others: elsewhere()}
 	replaced = &notice{status: http.StatusGone, title: "replaced_title",
 		body: []string{"replaced_text", "replaced_on"}, action: newLetter()}
 	expired = &notice{status: http.StatusGone, title: "expired_title",
@@ -100,6 +101,13 @@ var (
 )
 
 func toSignIn() action { return action{Href: "/signin", Text: "to_signin"} }
+
+// elsewhere is where somebody goes for whom signing in is not the answer.
+func elsewhere() []action {
+	return []action{
+		{Href: "/forgot", Text: "task_forgot"}, {Href: "/compromised", Text: "task_compromised"}, {Href: "/help", Text: "to_help"},
+	}
+}
 
 // noticeOf finds the page for an error of the domain; nil means that nobody
 // expected it.
@@ -134,6 +142,7 @@ func noticeOf(err error) *notice {
 type noticePage struct {
 	Body, Steps []string
 	Action      action
+	Others      []action
 	Username    string // shown only to whoever has proved to be the person
 	Request     string // for support, where a log line exists
 }
@@ -166,7 +175,7 @@ func (s *site) tell(w http.ResponseWriter, r *http.Request, lang string, n *noti
 	if n.retry > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(n.retry.Seconds())))
 	}
-	page := noticePage{Body: n.body, Steps: n.steps, Action: n.action, Username: username}
+	page := noticePage{Body: n.body, Steps: n.steps, Action: n.action, Others: n.others, Username: username}
 	if q := requestOf(r); q.err != nil {
 		page.Request = q.id
 	}

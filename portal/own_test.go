@@ -296,3 +296,13 @@ func TestExpiredSessionStrandsNobody(t *testing.T) {
 		t.Errorf("a new password is answered %d, leading to %q", p.status, p.location())
 	}
 }
+
+func TestUsedLinkLeadsToSigningInAndToALetter(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	v := h.reader(t)
+	ways := []string{`href="/signin"`, `href="/forgot"`, `href="/compromised"`, `href="/help"`}
+	expect(t, v.visit("/a/"+h.life.invite("kari", func(i *invitation) { i.spent = true })), http.StatusGone, ways...)
+	p := v.prove(h.life.invite("ola", func(i *invitation) { i.activateFault = account.ErrSpent }))
+	expect(t, v.post("/activate/password", choice(p, good)), http.StatusGone, append(ways, "karnor")...)
+}
