@@ -160,7 +160,7 @@ func (r *rig) overTheDay(people []drilled, retired string) {
 	}
 	r.start("worker")
 	r.publish(feed(people, time.Now().Add(-time.Hour))...)
-	r.caughtUp(90 * time.Second)
+	r.caughtUp(3 * time.Minute)
 	lap("feeds")
 }
 
