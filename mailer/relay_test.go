@@ -130,7 +130,7 @@ func TestTLSIsRequiredAndChecked(t *testing.T) {
 		change func(*mailer.RelaySettings)
 		sent   bool
 	}{
-		{"STARTTLS with a good certificate", &server{tls: &tls.Config{Certificates: []tls.Certificate{good}}}, func(s *mailer.RelaySettings) { s.TLS, s.Roots = "", roots }, true},
+		{"STARTTLS with a good certificate", &server{together: true, tls: &tls.Config{Certificates: []tls.Certificate{good}}}, func(s *mailer.RelaySettings) { s.TLS, s.Roots = "", roots }, true},
 		{"STARTTLS stripped", &server{}, func(s *mailer.RelaySettings) { s.TLS, s.Roots = "", roots }, false},
 		{"STARTTLS refused", &server{tls: &tls.Config{Certificates: []tls.Certificate{good}}, faults: []fault{{At: "STARTTLS", Do: "454 4.7.0 not now"}}},
 			func(s *mailer.RelaySettings) { s.TLS, s.Roots = "", roots }, false},
