@@ -13,7 +13,7 @@ import (
 
 // brakes are n processes' brakes over one bucket, with a clock that the test
 // moves.
-func brakes(t *testing.T, n, maximum int) ([]*Brake, *atomic.Int64) {
+func brakes(t *testing.T, n, maximum int) ([]*Brake, *atomic.Int64, *broker) {
 	t.Helper()
 	b, _, _ := declared(t)
 	var now atomic.Int64
@@ -25,7 +25,7 @@ func brakes(t *testing.T, n, maximum int) ([]*Brake, *atomic.Int64) {
 		t.Cleanup(func() { _ = p.Close(patience(t)) })
 		out = append(out, &Brake{Publisher: p, Max: maximum, Per: 24 * time.Hour, Now: func() time.Time { return time.Unix(now.Load(), 0) }})
 	}
-	return out, &now
+	return out, &now, b
 }
 
 func ask(t *testing.T, b *Brake, kind, account string) bool {
@@ -40,7 +40,7 @@ func ask(t *testing.T, b *Brake, kind, account string) bool {
 func TestBrakeLetsNoMoreThanItsMaximumThroughHoweverManyWorkersAsk(t *testing.T) {
 	t.Parallel()
 	const workers, maximum, people = 4, 20, 300
-	bs, _ := brakes(t, workers, maximum)
+	bs, _, _ := brakes(t, workers, maximum)
 	var through sync.Map
 	var wait sync.WaitGroup
 	for w, b := range bs {
@@ -78,7 +78,7 @@ func TestBrakeLetsNoMoreThanItsMaximumThroughHoweverManyWorkersAsk(t *testing.T)
 
 func TestHoldLastsBeyondItsPeriodUntilSomebodyReleasesIt(t *testing.T) {
 	t.Parallel()
-	bs, now := brakes(t, 2, 2)
+	bs, now, server := brakes(t, 2, 2)
 	b, other := bs[0], bs[1]
 	for _, account := range []string{"a1", "a2"} {
 		if !ask(t, b, "closed", account) {
@@ -91,8 +91,14 @@ func TestHoldLastsBeyondItsPeriodUntilSomebodyReleasesIt(t *testing.T) {
 		}
 	}
 	now.Add(int64((72 * time.Hour).Seconds()))
+	server.stop()
+	server.start()
+	eventually(t, "the broker answers after its restart", func() bool {
+		_, err := other.State(patience(t), "closed")
+		return err == nil
+	})
 	if ask(t, other, "closed", "a5") {
-		t.Error("the hold is over because time went by")
+		t.Error("the hold is over because time went by, or the broker was restarted")
 	}
 	before, err := other.Release(patience(t), "closed", "ola")
 	if err != nil || before.Held.IsZero() {
@@ -119,7 +125,7 @@ func TestHoldLastsBeyondItsPeriodUntilSomebodyReleasesIt(t *testing.T) {
 
 func TestReleaseReachesAProcessThatRemembersTheHold(t *testing.T) {
 	t.Parallel()
-	bs, _ := brakes(t, 2, 1)
+	bs, _, _ := brakes(t, 2, 1)
 	if !ask(t, bs[0], "leaving", "a1") || ask(t, bs[0], "leaving", "a2") {
 		t.Fatal("a brake of 1 lets one through")
 	}
