@@ -62,10 +62,10 @@ func (j *judgement) verdict() verdict {
 		return stands(Closed, WhyErased, j.a.Erased, "worker")
 	}
 	v := j.living()
-	switch v.state {
-	case Active:
+	if v.state == Active {
 		j.affiliationTurns()
-	case Closed:
+	}
+	if v.state == Closed {
 		j.at(j.erasure(j.a, v.why.Since))
 	}
 	return v

@@ -33,14 +33,13 @@ func (l *Lifecycle) ended(ctx context.Context, m events.Meta, e Ending) error {
 		return err
 	}
 	e.Source, e.Subject, e.Recency = m.Source, m.Subject, recency(m)
-	_, err = l.change(ctx, Key{ByID, claim.Account}, m, func(a *Account) bool {
+	return l.change(ctx, Key{ByID, claim.Account}, m, func(a *Account) bool {
 		news := a.end(e)
 		if e.Reason == deceased {
 			news = a.order(Order{What: OrderDeceased, On: true, Source: e.Source, Subject: e.Subject, Recency: e.Recency}) || news
 		}
 		return news
 	})
-	return err
 }
 
 // EmployeeIDChanged replaces an identity number by another.
@@ -82,12 +81,11 @@ func (l *Lifecycle) renumber(ctx context.Context, m events.Meta, e events.IDChan
 	if err := l.join(ctx, claim, handles, nil); err != nil {
 		return parked(m, err, "data.new.value")
 	}
-	_, err = l.change(ctx, Key{ByID, claim.Account}, m, func(a *Account) bool {
+	return l.change(ctx, Key{ByID, claim.Account}, m, func(a *Account) bool {
 		news := addNumbers(a, ns)
 		news = addHandles(a, handles) || news
 		return a.renumber(e, m) || news
 	})
-	return err
 }
 
 // renumber joins the word that one number replaced another.

@@ -91,7 +91,7 @@ func (a *Account) order(o Order) bool {
 
 func (o Order) older(than Order) bool {
 	if o.Source == than.Source && o.Subject == than.Subject {
-		return o.Recency.compare(than.Recency) < 0
+		return o.compare(than.Recency) < 0
 	}
 	if c := o.Time.Compare(than.Time); c != 0 {
 		return c < 0

@@ -120,10 +120,10 @@ func (l *Lifecycle) become(a *Account, v verdict, c cause) {
 	}
 	what := events.AuditRestored
 	details := map[string]string{"from": from}
-	switch v.state {
-	case Suspended:
+	if v.state == Suspended {
 		what, details = events.AuditSuspended, map[string]string{"reason": v.why.Reason}
-	case Closed:
+	}
+	if v.state == Closed {
 		what, details = events.AuditClosed, map[string]string{"reason": v.why.Reason}
 		a.PasswordGone = had
 	}

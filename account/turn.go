@@ -14,10 +14,10 @@ import (
 // same Modify, with the facts to publish. A word that comes again finds itself
 // known, and what may not have been published yet is. An account that was merged
 // answers with the one it was merged into.
-func (l *Lifecycle) change(ctx context.Context, k Key, m events.Meta, join func(*Account) bool) (Account, error) {
+func (l *Lifecycle) change(ctx context.Context, k Key, m events.Meta, join func(*Account) bool) error {
 	a, err := l.heir(ctx, k)
 	if err != nil {
-		return Account{}, l.orWait(m, err)
+		return l.orWait(m, err)
 	}
 	var s step
 	a, err = l.updateHeir(ctx, a.ID, func(now *Account) (bool, error) {
@@ -38,10 +38,10 @@ func (l *Lifecycle) change(ctx context.Context, k Key, m events.Meta, join func(
 		return !reflect.DeepEqual(before, *now), nil
 	})
 	if err != nil {
-		return Account{}, l.orWait(m, err)
+		return l.orWait(m, err)
 	}
 	s.account = a
-	return a, l.follow(ctx, m, s)
+	return l.follow(ctx, m, s)
 }
 
 // merges is how many mergers in a row are followed; more is a ring.

@@ -37,14 +37,14 @@ func TestALeaverKilledAnywhereIsToldOfOnce(t *testing.T) {
 		whole := *p.Lifecycle
 		e := &effects{Directory: p.Directory, Claims: p.Claims, Publisher: p.Publisher, n: n}
 		e.at = func() error { return errKilled }
-		p.Lifecycle.Directory, p.Lifecycle.Claims, p.Lifecycle.Publisher = e, e, e
+		p.Directory, p.Claims, p.Publisher = e, e, e
 		killed := 0
 		again := func(do func() error) {
 			t.Helper()
 			err := do()
 			if errors.Is(err, errKilled) {
 				killed++
-				p.Lifecycle.Directory, p.Lifecycle.Claims, p.Lifecycle.Publisher = whole.Directory, whole.Claims, whole.Publisher
+				p.Directory, p.Claims, p.Publisher = whole.Directory, whole.Claims, whole.Publisher
 				p.publishUnsent() // another worker's sweep
 				err = do()
 			}
