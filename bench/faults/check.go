@@ -134,6 +134,10 @@ func (h *house) unfinished(v *view, p *person, e *ldap.Entry, name string) []str
 	if !v.mailed(p.Email, events.LetterActivated) {
 		say("has no receipt")
 	}
+	if p.Fate == locked {
+		has(events.AuditSuspended)
+		has(events.AuditRestored)
+	}
 	if p.Fate == robbed {
 		has(events.AuditCompromised)
 		has(events.AuditPasswordChanged)
@@ -210,7 +214,7 @@ func (h *house) audit(v *view) {
 	}
 	once := []string{
 		events.AuditCreated, events.AuditInvited, events.AuditActivated, events.AuditCompromised,
-		events.AuditPasswordChanged, events.AuditRestored,
+		events.AuditPasswordChanged, events.AuditRestored, events.AuditSuspended,
 	}
 	accounts := map[string]bool{"": true}
 	for _, p := range h.people {

@@ -84,7 +84,13 @@ func (h *house) live(ctx context.Context, p *person, random *rand.Rand) {
 	if p.Fate == atNoon {
 		h.tooEarly(ctx, p, link, random)
 	}
-	if !h.activate(ctx, p, link, p.Role, random) || p.Fate != robbed {
+	if !h.activate(ctx, p, link, p.Role, random) {
+		return
+	}
+	if p.Fate == locked {
+		h.lock(ctx, p)
+	}
+	if p.Fate != robbed {
 		return
 	}
 	if h.rob(ctx, p, link) {

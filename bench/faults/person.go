@@ -17,6 +17,7 @@ const (
 	atNoon  = "at noon"  // it opens in the middle of the round: tries before, activates after
 	waiting = "waiting"  // it opens next year: no letter yet
 	robbed  = "robbed"   // activates, is reported as compromised, comes back by the reset letter
+	locked  = "locked"   // activates, is suspended by IT and restored: the password stays
 	silent  = "reticent" // never clicks
 	unknown = "unknown"  // the address is nobody's
 )
@@ -76,8 +77,10 @@ func (c *cast) invent(round int, random *rand.Rand, noon time.Time) *person {
 	switch f := random.Float64(); {
 	case f < 0.4:
 		p.Fate = atOnce
-	case f < 0.6:
+	case f < 0.55:
 		p.Fate = robbed
+	case f < 0.62:
+		p.Fate = locked
 	case f < 0.75:
 		p.Fate, p.Opens = atNoon, noon
 	case f < 0.9:
