@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"usn.no/matricula/events"
@@ -27,21 +28,20 @@ func (p *PINs) Offer(ctx context.Context, e events.Event) error {
 	if !ok || e.Sequence == 0 {
 		return errors.New("pin: event is no PIN, or has no sequence")
 	}
-	m, stream, err := message(e)
+	m, _, err := message(e)
 	if err != nil {
 		return err
 	}
 	for failed := 0; ; failed++ {
 		// What waits is read first: if another PIN takes its place after the
 		// marks were read, the publish below is refused.
-		waits, err := lastOf(ctx, p.Publisher.conn, stream, m.Subject)
+		waits, err := lastOf(ctx, p.Publisher.conn, Secret, m.Subject)
 		if err != nil {
 			return err
 		}
 		over, err := p.ask(ctx, set, e)
 		if err == nil && !over {
-			m.Header.Set(hdrExpected, fmt.Sprint(waits.seq))
-			err = p.Publisher.publish(ctx, stream, nil, m)
+			err = p.put(ctx, m, waits)
 		}
 		if err == nil || !wrongLast(err) {
 			return err
@@ -50,6 +50,13 @@ func (p *PINs) Offer(ctx context.Context, e events.Event) error {
 			return err
 		}
 	}
+}
+
+// put publishes a PIN in place of what waited, and of nothing else: a worker
+// that stood still meanwhile does not take a newer one away.
+func (p *PINs) put(ctx context.Context, m *nats.Msg, waits stored) error {
+	m.Header.Set(hdrExpected, fmt.Sprint(waits.seq))
+	return p.Publisher.publish(ctx, Secret, nil, m)
 }
 
 // ask marks a PIN as requested. over: it is not to be published, or not again.

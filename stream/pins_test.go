@@ -86,6 +86,38 @@ func TestPINsOfManyWorkersLeaveTheNewest(t *testing.T) {
 	}
 }
 
+// A worker stands still between the marks and the publish; meanwhile another
+// offers a newer PIN.
+func TestWorkerThatStoodStillTakesNoNewerPINAway(t *testing.T) {
+	t.Parallel()
+	_, js, pub := declared(t)
+	ctx, p, old := patience(t), &PINs{Publisher: pub}, pin("a1", "Drammen", 1)
+	m, stream, err := message(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waits, err := lastOf(ctx, pub.conn, stream, m.Subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, _ := old.Data.(events.PINSet)
+	if over, err := p.ask(ctx, set, old); over || err != nil {
+		t.Fatalf("the first one is over: %t, %v", over, err)
+	}
+	if err := p.Offer(ctx, pin("a1", "Drammen", 2)); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.put(ctx, m, waits); !wrongLast(err) {
+		t.Errorf("the older one is published late: %v", err)
+	}
+	if err := p.Offer(ctx, old); err != nil {
+		t.Errorf("offering it again: %v", err)
+	}
+	if got := waitingPINs(t, js); len(got) != 1 || got["secret.pin.drammen.a1"] != 2 {
+		t.Errorf("these wait: %v", got)
+	}
+}
+
 func TestPINIsMarkedDeliveredAndConfirmedAndNotOfferedAgain(t *testing.T) {
 	t.Parallel()
 	_, js, pub := declared(t)
