@@ -67,7 +67,8 @@ func (i Identity) handlesOf(a Account) []string {
 		}
 	}
 	for _, m := range a.Marks {
-		if m.Facet != FacetState { // IT's and the portal's subjects are no person's key
+		switch m.Facet {
+		case FacetProfile, FacetRoles, FacetNumbers, FacetListing: // other subjects are no person's key: usernames, addresses
 			out = append(out, i.SourceHandles(m.Source, m.Subject)...)
 		}
 	}

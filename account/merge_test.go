@@ -236,6 +236,25 @@ func (p pair) employeeSO(at time.Time, so string) error {
 	return p.EmployeeUpdated(p.t.Context(), p.meta(events.SourceHR, p.hr, at), events.EmployeeUpdated{Employee: e})
 }
 
+// Many may share an address that letters came back from.
+func TestAddressThatBouncedIsNobodysKey(t *testing.T) {
+	t.Parallel()
+	w := bucketWorld(t)
+	p := w.newPair(1)
+	for _, a := range w.all() {
+		now := a.Clone()
+		now.Marks = append(now.Marks, account.Mark{Source: events.SourceIT, Subject: "shared@example.org", Facet: account.FacetAddress, Time: june})
+		w.must(w.Directory.Update(t.Context(), a, now))
+	}
+	rebuild := account.Rebuild{Life: w.Lifecycle, Ledger: &stream.Ledger{JS: w.js}}
+	if plan, all, err := rebuild.Plan(t.Context()); err != nil || all != 2 || len(plan) != 0 {
+		t.Errorf("of %d entries %d would claim other keys (%v)", all, len(plan), err)
+	}
+	hired := p.find(account.ByLIN, "employee:"+p.hr)
+	w.must(p.merge(w.it(p.adm, w.clock()), hired.Username))
+	p.merged(p.adm, hired.Username)
+}
+
 // effects stand around the ports of a lifecycle and do something at the n-th
 // write.
 type effects struct {
