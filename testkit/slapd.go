@@ -173,6 +173,13 @@ func (s *SlapdServer) Start() {
 	}
 }
 
+// PID is the server's process.
+func (s *SlapdServer) PID() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.run.cmd.Process.Pid
+}
+
 // Tool is one of the server's own tools, slapcat or slapadd, on its settings.
 func (s *SlapdServer) Tool(name string, args ...string) *exec.Cmd {
 	return s.install.command(append([]string{name, "-f", filepath.Join(s.Dir, "slapd.conf")}, args...)...)

@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -110,13 +109,40 @@ func (d *disk) kill() {
 	d.h.natsd.kill()
 }
 
-// stop lets the disk's server stand where it is: it answers nothing more.
-func (d *disk) stop() {
+// stop lets the disk's server stand where it is: when it returns nothing is
+// acknowledged any more. The signal alone is not enough: until one thread has
+// met it, the others go on.
+func (d *disk) stop() error {
+	pid := 0
 	if d.of == directory {
+		pid = d.h.slapd.PID()
 		d.h.slapd.Pause()
-		return
+	} else {
+		pid = d.h.natsd.cmd.Process.Pid
+		d.h.natsd.signal(syscall.SIGSTOP)
 	}
-	d.h.natsd.signal(syscall.SIGSTOP)
+	for began := time.Now(); time.Since(began) < 10*time.Second; time.Sleep(time.Millisecond) { // between two looks
+		if stands(pid) {
+			return nil
+		}
+	}
+	return fmt.Errorf("the %s does not stand still", d.of)
+}
+
+// stands says whether every thread of a process is stopped.
+func stands(pid int) bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, t := range threads {
+		text, err := os.ReadFile(t)
+		if err != nil {
+			return false
+		}
+		_, state, _ := strings.Cut(string(text), ") ")
+		if !strings.HasPrefix(state, "T") && !strings.HasPrefix(state, "t") {
+			return false
+		}
+	}
+	return len(threads) > 0
 }
 
 func (d *disk) start() {
@@ -199,89 +225,4 @@ func (h *house) setSlapd(key, value string) error {
 	}
 	line := regexp.MustCompile(`(?m)^` + key + `\s+.*$`)
 	return os.WriteFile(conf, line.ReplaceAll(text, []byte(key+" "+value)), 0o600)
-}
-
-// cut takes the power from the servers of these disks: what had reached each at
-// its instant is all they find when they start again. The instants differ a
-// little, as they do when a house goes dark.
-func (h *house) cut(disks ...*disk) error {
-	h.disturbed()
-	for _, d := range disks {
-		d.stop() // nothing is acknowledged from here on
-		d.n++
-		after := filepath.Join(h.dir, fmt.Sprintf("%s-%d.img", d.of, d.n))
-		err := sh("cp", "--sparse=always", d.image, after)
-		d.kill()
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(sh("umount", d.at), sh("losetup", "-d", d.loop)); err != nil {
-			return err
-		}
-		_ = os.Remove(d.image)
-		d.image = after
-		if err := d.mount(); err != nil {
-			return err
-		}
-	}
-	for _, d := range disks {
-		d.start()
-	}
-	h.awaitBroker()
-	h.disturbed()
-	h.killed("F8")
-	return nil
-}
-
-// powerCuts cuts the power while people are busy: the broker's alone, the
-// directory's alone, and both.
-func (h *house) powerCuts() (func(context.Context), error) {
-	b, err := h.image(broker)
-	if err != nil {
-		return nil, err
-	}
-	d, err := h.image(directory)
-	return func(ctx context.Context) {
-		for n := 0; ; n++ {
-			if pause(ctx, 2500*time.Millisecond); ctx.Err() != nil {
-				return
-			}
-			if err := h.cut([][]*disk{{b, d}, {b}, {d}}[n%3]...); err != nil {
-				h.t.Errorf("power cut: %v", err)
-				return
-			}
-		}
-	}, err
-}
-
-// readOnly lets the kernel give up on a disk, as it does after an error of the
-// device: every write from then on is refused. Somebody must be red within
-// 10 s; the way back is to mount the disk again and to start the server.
-func (h *house) readOnly() (func(context.Context), error) {
-	b, err := h.image(broker)
-	if err != nil {
-		return nil, err
-	}
-	d, err := h.image(directory)
-	return func(ctx context.Context) {
-		for _, disk := range []*disk{b, d} {
-			pause(ctx, 2*time.Second)
-			h.disturbed()
-			if err := sh("mount", "-o", "remount,abort", disk.at); err != nil {
-				h.t.Errorf("abort: %v", err)
-				return
-			}
-			h.killed("F10 " + disk.of)
-			h.red(ctx, "the "+disk.of+"'s disk takes no writes")
-			pause(ctx, time.Second)
-			disk.kill()
-			if err := errors.Join(sh("umount", disk.at), sh("losetup", "-d", disk.loop), disk.mount()); err != nil {
-				h.t.Errorf("mount again: %v", err)
-				return
-			}
-			disk.start()
-			h.awaitBroker()
-			h.disturbed()
-		}
-	}, err
 }
