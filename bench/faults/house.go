@@ -87,6 +87,7 @@ func newHouse(t testing.TB, binary, natsServer string, seed uint64, mutant strin
 	h.broker.Kill() // from here on we start it ourselves, and may kill it while it starts
 	h.startBroker()
 	t.Cleanup(func() { h.natsd.kill() })
+	h.awaitConnections()
 	var err error
 	if h.sink, err = newSink(rand.New(rand.NewPCG(seed, 2))); err != nil {
 		t.Fatal(err)

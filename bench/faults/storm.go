@@ -87,6 +87,17 @@ func (h *house) killBroker(ctx context.Context, random *rand.Rand) {
 	h.disturbed()
 }
 
+// awaitConnections waits until the broker takes connections.
+func (h *house) awaitConnections() {
+	for began := time.Now(); time.Since(began) < 20*time.Second; time.Sleep(20 * time.Millisecond) { // between two looks
+		if nc, err := nats.Connect(h.broker.URL, h.broker.Options("operator")...); err == nil {
+			nc.Close()
+			return
+		}
+	}
+	h.t.Fatal("nats-server did not start within 20 s")
+}
+
 // awaitBroker waits until the broker and its streams answer.
 func (h *house) awaitBroker() {
 	began := time.Now()
