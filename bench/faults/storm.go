@@ -26,7 +26,7 @@ var faultOf = map[string]string{"worker": "F1", "mailer": "F2", "portal": "F3"} 
 
 // batter kills a role again and again until the storm ends: at a named point,
 // or at any time; often again while it still recovers.
-func (h *house) batter(ctx context.Context, r *role, brisk bool, random *rand.Rand) {
+func (h *house) batter(ctx context.Context, r *role, brisk int, random *rand.Rand) {
 	r.hold.Lock()
 	defer r.hold.Unlock()
 	if r.child.kill() {
@@ -38,9 +38,7 @@ func (h *house) batter(ctx context.Context, r *role, brisk bool, random *rand.Ra
 			list := points[r.kind]
 			point, life = fmt.Sprintf("%s=%d", list[random.IntN(len(list))], 1+random.IntN(4)), 2500*time.Millisecond
 		}
-		if brisk {
-			life /= 3
-		}
+		life /= time.Duration(max(brisk, 1))
 		h.launch(r, point)
 		select {
 		case <-r.child.done:
@@ -122,7 +120,7 @@ func (h *house) killDirectory(ctx context.Context, random *rand.Rand) {
 		h.killed("F5")
 		pause(ctx, time.Duration(random.IntN(200))*time.Millisecond)
 		h.slapd.Start()
-		pause(ctx, time.Duration(200+random.IntN(600))*time.Millisecond)
+		pause(ctx, time.Duration(50+random.IntN(250))*time.Millisecond)
 	}
 	h.disturbed()
 }
@@ -142,7 +140,7 @@ func (h *house) freeze(ctx context.Context, r *role, d time.Duration) {
 type storm struct {
 	name      string
 	roles     []string // battered
-	brisk     bool     // more often
+	brisk     int      // so many times as often
 	frozen    []string // stopped for longer than the ack wait, one after the other
 	broker    bool
 	directory bool
