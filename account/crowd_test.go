@@ -41,7 +41,7 @@ func TestUsernameInACrowdIsFoundInAFewSteps(t *testing.T) {
 		keys = keys[n:]
 	}
 	counted := &countedClaims{Claims: w.Claims}
-	w.Lifecycle.Claims = counted
+	w.Claims = counted
 	w.must(w.EmployeeRegistered(t.Context(), w.meta(events.SourceHR, "104711", june),
 		events.EmployeeRegistered{Employee: employee("104711", "Kari", "Nordmann", "kari@example.org", fnr(fnrA))}))
 	if got := counted.tries; got > 3 {

@@ -131,7 +131,8 @@ func (j *judgement) dead() (verdict, bool) {
 	return j.either(j.closes(v, o.Time), v)
 }
 
-// closes is what becomes of a suspension in the end; no verdict before.
+// closes is what becomes in the end of a suspension from then on; no verdict
+// before.
 func (j *judgement) closes(v verdict, from time.Time) verdict {
 	if j.Leaving.CloseAfter == 0 {
 		return verdict{}
@@ -180,7 +181,7 @@ func (j *judgement) over() (verdict, bool) {
 	}
 	v := stands(Suspended, WhyLeft, at, "worker")
 	v.brake, v.timed = BrakeSuspended, true
-	return j.either(j.closes(v, end.Over), v)
+	return j.either(j.closes(v, at), v)
 }
 
 // neglected: nobody activated it in a long time.

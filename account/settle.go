@@ -8,11 +8,12 @@ import (
 	"usn.no/matricula/policy"
 )
 
-// LeavingRules say what happens to an account when nothing keeps it. Each step
-// counts from the last day, also when that is long past; zero: never.
+// LeavingRules say what happens to an account when nothing keeps it. The steps
+// follow each other from the last day on, also when that is long past; zero:
+// never.
 type LeavingRules struct {
-	SuspendAfter   policy.Days // 30 days
-	CloseAfter     policy.Days // 90 days; also after a cancellation or a death
+	SuspendAfter   policy.Days // 30 days after the last day
+	CloseAfter     policy.Days // 90 days after that, a cancellation or a death
 	NeverActivated policy.Days // closes who has not activated since the opening; 365 days
 	EraseAfter     policy.Days // erases what has been closed so long; 365 days
 }

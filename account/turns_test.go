@@ -181,10 +181,10 @@ var turns = []struct {
 		p.is("active activated, binds")
 		p.on("2027-03-31 00:00")
 		p.is("suspended left")
-		p.turn("2027-05-30 00:00")
-		p.on("2027-05-29 23:59")
+		p.turn("2027-06-29 00:00")
+		p.on("2027-06-28 23:59")
 		p.is("suspended left")
-		p.on("2027-05-30 00:00")
+		p.on("2027-06-29 00:00")
 		p.is("closed left")
 		p.facts("account.suspended done", "account.closed done")
 		p.letters("activated", "activation", "leaving")
@@ -234,7 +234,7 @@ var turns = []struct {
 		p.on("2027-06-01 08:01")
 		p.is("suspended left")
 		p.letters("activated", "activation", "leaving")
-		p.leaves("1", "2027-02-01", "resigned")
+		p.leaves("1", "2027-01-20", "resigned")
 		p.on("2027-06-01 08:02")
 		p.is("closed left")
 	}},
@@ -412,7 +412,7 @@ var turns = []struct {
 		p.letters("activated", "activation", "leaving")
 		p.on("2028-01-20 00:00")
 		p.is("suspended left")
-		p.on("2028-03-20 00:00")
+		p.on("2028-04-19 00:00")
 		p.is("closed left")
 	}},
 	{"an account that nobody activates is closed a year after its opening, and a new admission begins again", func(p life) {

@@ -142,7 +142,7 @@ func accountShowCommand() *cobra.Command {
 		Use:     "show USERNAME|ACCOUNT-ID|student:NUMBER|employee:NUMBER",
 		Short:   "Show one account",
 		Example: "  matricula account show karnor\n  matricula account show student:256789",
-		Args:    exactly(1, "name one account"),
+		Args:    oneArg("name one account"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := refuseNumber(args[0]); err != nil {
 				return err

@@ -39,7 +39,7 @@ func (f *orderFlags) complete(c *cobra.Command) error {
 // orderCommand is a command of IT's about one account. data makes its event.
 func orderCommand(c *cobra.Command, f *orderFlags, data func(words) (events.Data, error)) *cobra.Command {
 	c.Long += ordersHelp
-	c.Args = exactly(1, "name one account")
+	c.Args = oneArg("name one account")
 	c.ValidArgsFunction = completeUsername
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := f.complete(c); err != nil {

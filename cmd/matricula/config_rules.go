@@ -77,7 +77,7 @@ func (c *Config) checkLeaving(e *ConfigError) {
 		e.need(!s.bad && s.Duration%day == 0 && s.Duration <= 3660*day, key, fmt.Sprintf("is %q", s), "use whole days, at most 3660d")
 	}
 	e.atLeast("leaving.suspend_after", l.SuspendAfter, day)
-	e.need(l.CloseAfter.Duration > l.SuspendAfter.Duration, "leaving.close_after", "is not after leaving.suspend_after", `write for example "90d"`)
+	e.atLeast("leaving.close_after", l.CloseAfter, day)
 }
 
 // rules takes over what package policy says of its settings: errors that begin

@@ -86,7 +86,7 @@ func deadShowCommand() *cobra.Command {
 		Short: "Show one dead letter with its reason and origin",
 		Long: `Show one dead letter. The original is printed with --original only: it may hold
 names, addresses and identity numbers.`,
-		Args: exactly(1, "name one dead letter: matricula dead list"),
+		Args: oneArg("name one dead letter: matricula dead list"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, dead, err := openDead(c)
 			if err != nil {

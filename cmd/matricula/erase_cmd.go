@@ -57,7 +57,7 @@ func accountEraseCommand() *cobra.Command {
 		Short:   "Remove the personal data of somebody who has left, now",
 		Long:    eraseHelp,
 		Example: "  matricula account erase karnor --dry-run\n  matricula account erase karnor --actor ola.drift",
-		Args:    exactly(1, "name one account"),
+		Args:    oneArg("name one account"),
 		RunE: func(c *cobra.Command, args []string) error {
 			switch err := refuseNumber(args[0]); {
 			case err != nil:

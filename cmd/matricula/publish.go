@@ -47,7 +47,7 @@ func publishCommand() *cobra.Command {
 		Short:   "Publish events to the intake",
 		Long:    publishHelp,
 		Example: "  matricula publish registrations.jsonl\n  export-from-hr | matricula publish -\n  matricula publish --dry-run events/",
-		Args:    exactly(1, "name one file or folder, or - for standard input"),
+		Args:    oneArg("name one file or folder, or - for standard input"),
 		RunE: func(c *cobra.Command, args []string) error {
 			lines, err := linesFrom(args[0], c.InOrStdin())
 			if err != nil {
@@ -69,10 +69,10 @@ func publishCommand() *cobra.Command {
 	return c
 }
 
-// exactly is cobra.ExactArgs with a sentence and the exit code for wrong use.
-func exactly(n int, text string) cobra.PositionalArgs {
+// oneArg is cobra.ExactArgs(1) with a sentence and the exit code for wrong use.
+func oneArg(text string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
-		if len(args) != n {
+		if len(args) != 1 {
 			return usage("%s\nsee: %s --help", text, c.CommandPath())
 		}
 		return nil
