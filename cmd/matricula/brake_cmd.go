@@ -184,7 +184,7 @@ func brakeReleaseCommand() *cobra.Command {
 		Short:     "Let go what is held of one kind, and count anew",
 		Example:   "  matricula brake release suspended --actor ola.drift",
 		ValidArgs: account.Brakes(),
-		Args:      oneArg("name one kind: "+strings.Join(account.Brakes(), ", ")),
+		Args:      oneArg("name one kind: " + strings.Join(account.Brakes(), ", ")),
 		RunE: func(c *cobra.Command, args []string) error {
 			kind := args[0]
 			if !slices.Contains(account.Brakes(), kind) {
