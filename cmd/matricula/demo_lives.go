@@ -150,23 +150,34 @@ func (p *play) happens(ctx context.Context, s step) error {
 	})
 }
 
-// enters activates by the newest letter.
+// enters activates by the letter whose link holds; an earlier one may lie beside
+// it.
 func (p *play) enters(ctx context.Context, s step, m *member) error {
-	a, err := p.people.Find(ctx, account.Key{Kind: account.ByLIN, Value: s.who})
+	tickets, err := p.tickets()
 	if err != nil {
 		return err
 	}
+	var a account.Account
 	var link string
 	err = until(ctx, func() (bool, error) {
+		var err error
+		if a, err = p.people.Find(ctx, account.Key{Kind: account.ByLIN, Value: s.who}); err != nil {
+			return false, err
+		}
 		for _, l := range p.mailbox.Messages() {
-			if strings.EqualFold(l.To, a.Address) && l.Get("X-Matricula-Letter") == events.LetterActivation {
+			_, ticket, _ := strings.Cut(linkOf(l), "/a/")
+			id, purpose, err := tickets.Open(ticket)
+			if err != nil || purpose != account.PurposeActivate || !strings.EqualFold(l.To, a.Address) {
+				continue
+			}
+			if _, holds := a.Invitation(id); holds {
 				link = linkOf(l)
 			}
 		}
-		return link != "" && link != p.link[m], nil
+		return link != "", nil
 	})
 	if err != nil {
-		return fmt.Errorf("no letter with a new link: %w", err)
+		return fmt.Errorf("no letter with a link that holds: %w", err)
 	}
 	p.link[m] = link
 	number, _ := a.Current()
