@@ -14,7 +14,7 @@ demo: build ## run everything on this machine, with people of our own: prints th
 	@./bin/matricula demo
 
 test: ## run every test with the race detector; REQUIRE=slapd,nats,chromium makes a missing server a failure
-	@go run ./testkit/summary -race -timeout 10m $(PKG)
+	@go run ./testkit/summary -race -parallel 4 -timeout 10m $(PKG)
 
 build: ## build bin/matricula
 	@go build -o bin/matricula ./cmd/matricula
