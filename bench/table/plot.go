@@ -16,11 +16,12 @@ type lines map[string][]point
 type point struct{ x, y float64 }
 
 // plot writes an SVG: what went how fast, beside the others.
-func plot(file, title, across, up string, all lines) error {
+func plot(file, across, up string, all lines) error {
+	whole := func(v any) string { return fmt.Sprintf("%.0f", v) }
 	graph := chart.Chart{
-		Title: title, Width: 760, Height: 420,
+		Width: 760, Height: 420,
 		Background: chart.Style{Padding: chart.Box{Top: 48, Left: 16, Right: 16, Bottom: 8}},
-		XAxis:      chart.XAxis{Name: across}, YAxis: chart.YAxis{Name: up, Range: &chart.ContinuousRange{Min: 0, Max: highest(all) * 1.1}},
+		XAxis:      chart.XAxis{Name: across, ValueFormatter: whole}, YAxis: chart.YAxis{Name: up, ValueFormatter: whole, Range: &chart.ContinuousRange{Min: 0, Max: highest(all) * 1.1}},
 	}
 	var names []string
 	for name := range all {
@@ -37,7 +38,7 @@ func plot(file, title, across, up string, all lines) error {
 	graph.Elements = []chart.Renderable{chart.LegendThin(&graph)}
 	var b bytes.Buffer
 	if err := graph.Render(chart.SVG, &b); err != nil {
-		return fmt.Errorf("plot %s: %w", title, err)
+		return fmt.Errorf("plot %s: %w", file, err)
 	}
 	return os.WriteFile(file, b.Bytes(), 0o644) //nolint:gosec // it is a document
 }

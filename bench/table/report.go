@@ -83,14 +83,14 @@ func (r *report) keep(folder string) error {
 		return err
 	}
 	if len(r.loops) > 0 {
-		if err := plot(filepath.Join(folder, "rate.svg"), "consume, validate, publish, acknowledge: durable", "at the same time", "messages a second", r.loops); err != nil {
+		if err := plot(filepath.Join(folder, "rate.svg"), "at the same time", "messages a second, durable", r.loops); err != nil {
 			return err
 		}
 	}
 	if len(r.waits) == 0 {
 		return nil
 	}
-	return plot(filepath.Join(folder, "latency.svg"), "how long it takes", "percentile", "milliseconds", r.waits)
+	return plot(filepath.Join(folder, "latency.svg"), "percentile", "milliseconds", r.waits)
 }
 
 func (r *report) rate(who string, width int, rate float64) {
