@@ -107,6 +107,9 @@ func kratosRegister(base, email string) error {
 	if err != nil {
 		return err
 	}
+	if flow.UI.Action == "" {
+		return fmt.Errorf("status %d: no flow to register in", resp.StatusCode)
+	}
 	body, err := json.Marshal(map[string]any{"method": "password", "password": "Fjord-Lyngheim-Sildretind-77", "traits": map[string]string{"email": email}})
 	if err != nil {
 		return err
