@@ -33,8 +33,8 @@ func scenarios() []scenario {
 	plain := func(st storm) func(*house) storm { return func(*house) storm { return st } }
 	return []scenario{
 		{"worker", "F1", always, false, plain(storm{roles: []string{"worker-1", "worker-2"}, people: 40, last: 13 * s, brisk: 2})},
-		{"mailer", "F2", always, false, plain(storm{roles: []string{"mailer-1"}, people: 40, last: 13 * s, brisk: 3, trouble: trouble{wait: 100 * time.Millisecond, drop: 0.15}})},
-		{"portal", "F3", always, false, plain(storm{roles: []string{"portal-1", "portal-2"}, people: 40, last: 13 * s})},
+		{"mailer", "F2", always, false, plain(storm{roles: []string{"mailer-1"}, people: 40, last: 17 * s, brisk: 3, trouble: trouble{wait: 100 * time.Millisecond, drop: 0.15}})},
+		{"portal", "F3", always, false, plain(storm{roles: []string{"portal-1", "portal-2"}, people: 40, last: 18 * s})},
 		{"broker", "F4", always, false, plain(storm{broker: true, people: 30, last: 10 * s})},
 		{"directory", "F5", always, false, plain(storm{directory: true, people: 30, last: 15 * s})},
 		{"frozen", "F7", byTurn, false, plain(storm{frozen: []string{"worker-1", "portal-2"}, people: 30, last: 13 * s})},
