@@ -53,7 +53,9 @@ func canMount() error {
 
 // image makes a disk of a file and moves a server onto it.
 func (h *house) image(of string) (*disk, error) {
-	d := &disk{h: h, of: of, at: filepath.Join(h.dir, "disk-"+of), image: filepath.Join(h.dir, of+"-0.img")}
+	h.disks++ // an earlier one of the same server may still hold its data
+	name := fmt.Sprintf("%s-%d", of, h.disks)
+	d := &disk{h: h, of: of, at: filepath.Join(h.dir, "disk-"+name), image: filepath.Join(h.dir, name+"-0.img")}
 	if err := os.MkdirAll(d.at, 0o700); err != nil {
 		return nil, err
 	}

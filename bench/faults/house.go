@@ -56,6 +56,7 @@ type house struct {
 	violated   []string
 	mu         sync.Mutex
 	kills      map[string]int
+	disks      int          // images that were made
 	unanswered atomic.Int64 // publishes without an acknowledgement
 	ambiguous  atomic.Int64 // kills of the mailer
 	outage     atomic.Int64 // until when (Unix ms) roles may end by themselves

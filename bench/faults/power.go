@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -19,7 +18,7 @@ func (h *house) cut(disks ...*disk) error {
 			return err
 		}
 		d.n++
-		after := filepath.Join(h.dir, fmt.Sprintf("%s-%d.img", d.of, d.n))
+		after := fmt.Sprintf("%s-%d.img", d.at, d.n)
 		err := sh("cp", "--sparse=always", d.image, after)
 		d.kill()
 		if err != nil {
