@@ -1,9 +1,8 @@
-// Command loop does one slice of work in several ways, so that they can be
-// measured side by side: take a message of 1 KB, look at five of its fields,
-// publish a small one that follows from it, acknowledge. "ours" is the
-// product's own loop with everything it does in production; "keyed" is what one
-// writes by hand on the same client to keep the order per person; "any" is the
-// same without order.
+// Command loop does one slice of work in two ways, so that they can be measured
+// side by side: take a message of 1 KB, look at five of its fields, publish a
+// small one that follows from it, acknowledge. "ours" is the product's own loop
+// with everything it does in production; "keyed" is what one writes by hand on
+// the same client to keep the order per person.
 package main
 
 import (
@@ -14,7 +13,6 @@ import (
 	"hash/fnv"
 	"os"
 	"os/signal"
-	"runtime/pprof"
 	"strconv"
 	"syscall"
 
@@ -30,12 +28,6 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	if name := os.Getenv("CPUPROFILE"); name != "" {
-		f, err := os.Create(name)
-		if err == nil && pprof.StartCPUProfile(f) == nil {
-			defer pprof.StopCPUProfile()
-		}
-	}
 	if err := run(ctx, os.Args[1]); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -59,7 +51,7 @@ func run(ctx context.Context, how string) error {
 	if how == "ours" {
 		return ours(ctx, nc, js, width)
 	}
-	return byHand(ctx, js, width, how == "keyed")
+	return byHand(ctx, js, width)
 }
 
 // ours is the worker as it runs, with as many lanes.
@@ -98,19 +90,16 @@ type employee struct {
 	Language string `json:"language"`
 }
 
-// byHand fetches, hands each person's messages to one of width goroutines, or
-// each message to any of them, and acknowledges when the answer is stored.
-func byHand(ctx context.Context, js jetstream.JetStream, width int, keyed bool) error {
+// byHand fetches, hands each person's messages to one of width goroutines, and
+// acknowledges when the answer is stored.
+func byHand(ctx context.Context, js jetstream.JetStream, width int) error {
 	c, err := js.Consumer(ctx, "EVENTS", "loop")
 	if err != nil {
 		return err
 	}
 	shards := make([]chan jetstream.Msg, width)
-	all := make(chan jetstream.Msg, 4*width)
 	for i := range shards {
-		if shards[i] = all; keyed {
-			shards[i] = make(chan jetstream.Msg, 64)
-		}
+		shards[i] = make(chan jetstream.Msg, 64)
 		go func() {
 			for m := range shards[i] {
 				if err := handle(ctx, js, m); err != nil && ctx.Err() == nil {

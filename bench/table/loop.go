@@ -32,6 +32,14 @@ type looped struct {
 	width                     int
 }
 
+// hold fails where our loop lost, doubled or turned round: the others' are shown.
+func (l looped) hold(t testing.TB) {
+	t.Helper()
+	if l.lost != 0 || l.doubled != 0 || l.inversions != 0 {
+		t.Errorf("loop: %d lost, %d doubled, %d turned round", l.lost, l.doubled, l.inversions)
+	}
+}
+
 // slice is one broker, filled, with a loop before it.
 type slice struct {
 	t            testing.TB

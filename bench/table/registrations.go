@@ -22,6 +22,14 @@ type registered struct {
 	lost, doubled, deadLetters int
 }
 
+// hold fails where a rate was bought with people.
+func (r registered) hold(t testing.TB) {
+	t.Helper()
+	if r.lost != 0 || r.doubled != 0 || r.deadLetters != 0 {
+		t.Errorf("registrations: %d lost, %d doubled, %d dead letters", r.lost, r.doubled, r.deadLetters)
+	}
+}
+
 // register has people stored in the intake, and then n workers work it off.
 func (p *place) register(people []person, workers int) registered {
 	p.t.Helper()

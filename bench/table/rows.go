@@ -12,6 +12,7 @@ func registrationRows(t testing.TB, r *report, binary string, n int) {
 	const work = "registrations → accounts, claims, letters, audit"
 	p := newPlace(t, binary, "127.0.0.1:9", "2027-08-01")
 	got := p.register(invent(0, n), 1)
+	got.hold(t)
 	limit := ldapadd(t, p)
 	rate, most := float64(n)/got.took.Seconds(), float64(n)/limit.Seconds()
 	each := time.Duration(n)
@@ -23,6 +24,7 @@ func registrationRows(t testing.TB, r *report, binary string, n int) {
 		})
 	p2 := newPlace(t, binary, "127.0.0.1:9", "2027-08-01")
 	two := p2.register(invent(0, n), 2)
+	two.hold(t)
 	both := float64(n) / two.took.Seconds()
 	r.add(row{
 		work: work, what: "two workers", figure: perSecond(both), ratio: both / rate, goal: "≥ 0.95 × one", met: both >= 0.95*rate,
@@ -37,6 +39,7 @@ func loopRows(t testing.TB, r *report, server string, peers map[string][]string,
 	goals := map[string]float64{"keyed": 0.9, "benthos": 1.3, "watermill": 1.5}
 	for _, width := range widths {
 		ours := newSlice(t, server, "ours", width, n).run(peers["ours"], 0)
+		ours.hold(t)
 		r.add(ours.row(work, 0, ""))
 		r.rate("ours", width, ours.rate)
 		for _, how := range []string{"keyed", "benthos", "watermill"} {
@@ -61,6 +64,7 @@ func loopRows(t testing.TB, r *report, server string, peers map[string][]string,
 		line := got.row(work+fmt.Sprintf(", %d kill -9", got.kills), 0, "")
 		if how == "ours" {
 			line.goal, line.met = "0 turned round", got.inversions == 0 && got.lost == 0
+			got.hold(t)
 		}
 		r.add(line)
 	}
@@ -117,6 +121,9 @@ func openingRows(r *report, p *place, people []person, links map[string]string, 
 	go func() { backlog <- p.register(more, 1) }()
 	c := p.arrive(people, links, rate)
 	drained := <-backlog
+	if c.done != len(people) || drained.lost != 0 {
+		p.t.Errorf("%d of %d people got in, %d events were lost", c.done, len(people), drained.lost)
+	}
 	p99 := percentile(c.button, .99)
 	r.wait("activation in the opening minute", c.button)
 	r.add(row{
@@ -137,6 +144,7 @@ func growthRows(t testing.TB, r *report, binary string, sizes []int, n int) {
 			p.register(invent(have, size-have), 1)
 		}
 		got := p.register(invent(size, n), 1)
+		got.hold(t)
 		have = size + n
 		rate := float64(n) / got.took.Seconds()
 		line := row{work: work, what: fmt.Sprintf("at %d accounts", size), figure: perSecond(rate), harm: fmt.Sprintf("%d, %d, 0", got.lost, got.doubled)}
