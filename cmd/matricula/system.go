@@ -50,7 +50,6 @@ func loadConfig(c *cobra.Command) (Config, error) {
 }
 
 func newLog(cfg LogConfig, c *cobra.Command) zerolog.Logger {
-	zerolog.TimeFieldFormat = time.RFC3339Nano
 	var log zerolog.Logger
 	if cfg.Format == "text" {
 		log = zerolog.New(zerolog.ConsoleWriter{Out: c.ErrOrStderr(), TimeFormat: "15:04:05.000"})
@@ -61,7 +60,15 @@ func newLog(cfg LogConfig, c *cobra.Command) zerolog.Logger {
 	if err != nil {
 		level = zerolog.InfoLevel
 	}
-	return log.Level(level).With().Timestamp().Logger()
+	return log.Level(level).Hook(timestamp{})
+}
+
+// timestamp adds the time to the nanosecond. The format that the library would
+// use is one for the whole process, and a process may open several systems.
+type timestamp struct{}
+
+func (timestamp) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
+	e.Str(zerolog.TimestampFieldName, time.Now().Format(time.RFC3339Nano))
 }
 
 func (s *system) onClose(f func()) { s.closers = append(s.closers, f) }
