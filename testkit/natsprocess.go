@@ -28,7 +28,7 @@ var Roles = []string{"hr", "admissions", "it", "worker", "mailer", "portal", "au
 // with a key for each role.
 type NATSBroker struct {
 	URL     string
-	Monitor string // http://127.0.0.1:port
+	Monitor string // http://ADDRESS:port, on loopback
 	Dir     string // configuration, store, log and the keys of the roles
 	Name    string // of the server
 
@@ -78,7 +78,7 @@ var buildNATS = sync.OnceValues(func() (string, error) {
 // prepare fills in the files of deploy/nats.
 func (b *NATSBroker) prepare() {
 	b.t.Helper()
-	address, monitor := freePort(b.t), freePort(b.t)
+	address, monitor := FreeAddress(b.t), FreeAddress(b.t)
 	b.Monitor = "http://" + monitor
 	b.URL = "nats://" + address
 	values := map[string]string{

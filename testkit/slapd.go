@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -31,8 +30,8 @@ type Login struct{ DN, Password string }
 // SlapdServer is an OpenLDAP server of its own process, set up from the files
 // of deploy/ldap in a temporary directory and stopped with the test.
 type SlapdServer struct {
-	URL       string // ldap://127.0.0.1:port
-	TLSURL    string // ldaps://127.0.0.1:port, with a certificate of CAFile for 127.0.0.1 and localhost
+	URL       string // ldap://ADDRESS:port, on loopback
+	TLSURL    string // ldaps://127.0.0.1:port, with a certificate of CAFile for it, localhost and the address of URL
 	SocketURL string // ldapi://…
 	CAFile    string
 	Base      string
@@ -73,9 +72,11 @@ func newSlapd(tb testing.TB, install *slapdInstall) *SlapdServer {
 	if err != nil {
 		tb.Fatalf("slapd cannot be set up: %v", err)
 	}
-	// A port that was free a moment ago may be taken by now.
+	// ldaps is where "localhost" leads, and a port that is free here may be
+	// taken there.
 	for range 5 {
-		s.URL, s.TLSURL = "ldap://"+freePort(tb), "ldaps://"+freePort(tb)
+		own := FreeAddress(tb)
+		s.URL, s.TLSURL = "ldap://"+own, "ldaps://127.0.0.1"+own[strings.LastIndex(own, ":"):]
 		if err = s.start(); err == nil {
 			break
 		}
@@ -111,16 +112,6 @@ func tempDir(tb testing.TB) string {
 
 func login(dn string) Login { return Login{DN: dn + SlapdBase, Password: rand.Text()} }
 
-func freePort(tb testing.TB) string {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
-
 // start runs slapd and waits until it answers.
 func (s *SlapdServer) start() error {
 	s.mu.Lock()
@@ -140,7 +131,8 @@ func (s *SlapdServer) start() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	for {
-		c, err := ldap.DialURL(s.URL)
+		// The socket is in our own folder and is opened after the ports.
+		c, err := ldap.DialURL(s.SocketURL)
 		if err == nil {
 			_ = c.Close()
 			return nil

@@ -72,7 +72,7 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.mailbox.Stop)
-	portal := freePort(t)
+	portal := testkit.FreeAddress(t)
 	r.base = "http://" + portal
 	for name, login := range map[string]testkit.Login{"worker": r.slapd.Worker, "portal": r.slapd.Portal, "operator": r.slapd.Admin} {
 		r.file("ldap-"+name, login.Password)
@@ -236,16 +236,6 @@ func (w *waitFor) text() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.into.String()
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // eventually polls a fact until it holds, and fails with what was last seen.
