@@ -167,6 +167,8 @@ func (r *running) unready(ctx context.Context) []string {
 	if r.worker != nil {
 		if err := r.worker.people.Ping(ctx); err != nil {
 			out = append(out, "worker: directory: "+err.Error())
+		} else if err := r.worker.trial.run(ctx); err != nil {
+			out = append(out, "worker: directory takes no writes (is its disk or map full?): "+err.Error())
 		}
 		if !r.worker.js.Conn().IsConnected() {
 			out = append(out, "worker: broker is not connected")

@@ -39,6 +39,7 @@ type people interface {
 	account.Directory
 	account.Passwords
 	Ping(ctx context.Context) error
+	Writable(ctx context.Context) error
 }
 
 func loadConfig(c *cobra.Command) (Config, error) {
@@ -180,6 +181,9 @@ func (b bucketPeople) Ping(ctx context.Context) error {
 	_, err := b.Bucket.Status(ctx)
 	return err
 }
+
+// Writable answers nil: whether the bucket's broker takes writes is asked apart.
+func (b bucketPeople) Writable(context.Context) error { return nil }
 
 func embeddedPeople(ctx context.Context, js jetstream.JetStream) (people, error) {
 	bucket, err := js.KeyValue(ctx, kv.BucketConfig().Bucket)

@@ -60,6 +60,7 @@ type workerRole struct {
 	intake  *worker.Worker
 	metrics *worker.Metrics
 	brake   *brakeWatch
+	trial   trial
 }
 
 func (s *system) newWorker(ctx context.Context, m *worker.Metrics) (*workerRole, error) {
@@ -76,6 +77,7 @@ func (s *system) newWorker(ctx context.Context, m *worker.Metrics) (*workerRole,
 	}
 	pub := s.publisher(js)
 	r := &workerRole{system: s, js: js, people: p, metrics: m, pub: pub, waiting: &stream.Waiting{JS: js, Settings: s.settings()}}
+	r.trial = trial{try: p.Writable, log: s.log}
 	life := s.lifecycle()
 	life.Directory, life.Claims = watchDirectory(p), watchClaims(stream.NewClaims(pub))
 	life.Publisher, life.Waiting = watchPublisher(pub), watchWaiting(r.waiting)
@@ -119,9 +121,11 @@ func (s *system) sealer() (func(letter, secret string) (string, error), error) {
 
 // writable tries a write. A broker whose disk is full goes on answering
 // everything else, and as it takes no events either there is no work that
-// would show it. What is written is an empty, deleted claim, always the same.
+// would show it. What is written is a deleted claim, always the same one, as
+// long as a page of the disk: what is left of the last page would go on taking
+// shorter ones.
 func (r *workerRole) writable(ctx context.Context) error {
-	m := &nats.Msg{Subject: "$KV." + stream.BucketClaims + ".ready", Header: nats.Header{"KV-Operation": {"DEL"}}}
+	m := &nats.Msg{Subject: "$KV." + stream.BucketClaims + ".ready", Data: make([]byte, 4096), Header: nats.Header{"KV-Operation": {"DEL"}}}
 	_, err := r.js.PublishMsg(ctx, m)
 	return err
 }
