@@ -35,11 +35,13 @@ type course struct {
 	verdict verdict
 	dead    string // ID of the dead letter
 	unacked bool   // it is not known whether the broker took the acknowledgement
+	leave   func() // what enter took, or nil
 }
 
 // run decides, stores what follows, and acknowledges last.
 func (c *course) run(soft, hard context.Context) {
 	c.w.pass("received")
+	defer c.out()
 	c.answer = c.work(soft, hard)
 	c.verdict = c.finish(hard)
 	if c.verdict == left {
@@ -78,6 +80,7 @@ func (c *course) work(soft, hard context.Context) error {
 		if failed > 1 && !c.hold.kept() {
 			return fmt.Errorf("%w: the broker may have given it to another", errLeft)
 		}
+		c.enter()
 		err := c.attempt(hard, handler)
 		if _, ok := events.Postponed(err); ok || err == nil {
 			c.w.state.works(c.number)
@@ -98,24 +101,47 @@ func (c *course) work(soft, hard context.Context) error {
 				return &events.Rejection{Reason: events.ReasonGaveUp, Err: err}
 			}
 		}
+		c.out()
 		if !pause(soft, c.w.Backoff.after(failed)) {
 			return errLeft
 		}
 	}
 }
 
+// enter makes a message that was delivered suspiciously often wait until no
+// other is in hand, and the others until it is through: if it does kill the
+// process, it takes none of them with it. What is entered is left after the
+// acknowledgement, or before a pause.
+func (c *course) enter() {
+	if c.suspicious() {
+		c.w.alone.Lock()
+		c.leave = c.w.alone.Unlock
+		return
+	}
+	c.w.alone.RLock()
+	c.leave = c.w.alone.RUnlock
+}
+
+func (c *course) out() {
+	if c.leave != nil {
+		c.leave()
+		c.leave = nil
+	}
+}
+
+func (c *course) suspicious() bool { return int(c.meta.NumDelivered) > c.w.deliveries()/4 }
+
 // suspect slows down and in the end refuses a message that was delivered again
 // and again and never finished: it may be what kills its worker. Each process
 // that comes back would die of it, and the messages in the lanes beside it are
 // delivered again just as often for nothing they did. The pause is random, so
-// that each time about half of those get done before it strikes. While an
-// outage is on, restarts are not the message's fault.
+// that each time about half of those get done, one at a time, before it
+// strikes. While an outage is on, restarts are not the message's fault.
 func (c *course) suspect(soft context.Context) error {
-	limit := c.w.deliveries()
-	n := int(c.meta.NumDelivered)
-	if n <= limit/4 {
+	if !c.suspicious() {
 		return nil
 	}
+	limit, n := c.w.deliveries(), int(c.meta.NumDelivered)
 	if !pause(soft, c.w.Backoff.after(n-limit/4)) {
 		return errLeft
 	}

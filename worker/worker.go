@@ -73,6 +73,7 @@ type Worker struct {
 
 	handlers map[reflect.Type]func(context.Context, events.Event) error
 	state    state
+	alone    sync.RWMutex       // held whole while a message that may kill the process is in hand
 	at       func(point string) // named points, for tests that kill the process there
 }
 
