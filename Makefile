@@ -1,6 +1,6 @@
 # What can be done here. The default target says so.
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint fmt bench bench-long benchmarks timings pages sim faults faults-long faults-mutants clean
+.PHONY: help demo test build lint fmt bench bench-long benchmarks timings pages sim faults faults-long faults-cluster faults-mutants clean
 
 # packages to test: make test PKG=./policy/...
 PKG ?= ./...
@@ -52,6 +52,9 @@ faults: ## kill, pause, fill and cut a whole installation, and check from outsid
 
 faults-long: ## the same for MINUTES=n, a new seed each time
 	@cd bench && go test ./faults -run '^TestFaults$$' -count=1 -v -timeout 0 -args -seed=$(or $(SEED),0) -minutes=$(or $(MINUTES),60)
+
+faults-cluster: ## three brokers instead of one: one killed at a time, one cut off at a time (root), leaders first; SEED=n
+	@cd bench && go test ./faults -run '^TestFaults$$' -count=1 -v -timeout 15m -args -seed=$(or $(SEED),0) -scenario='one of three,one cut off'
 
 faults-mutants: ## take out one safeguard after the other: the rig must see each within a minute
 	@cd bench && go test ./faults -run '^TestTakenOutSafeguardsAreSeen$$' -count=1 -v -timeout 10m

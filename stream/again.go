@@ -43,6 +43,12 @@ func firstSince(ctx context.Context, js jetstream.JetStream, since time.Time) (u
 		}
 	}()
 	m, err := c.Next(jetstream.FetchMaxWait(2 * time.Second))
+	for failed := 0; errors.Is(err, nats.ErrNoResponders) && failed < 8; failed++ {
+		if err := pause(ctx, failed); err != nil { // the servers of a cluster do not hear of a consumer in the same instant
+			return 0, err
+		}
+		m, err = c.Next(jetstream.FetchMaxWait(2 * time.Second))
+	}
 	if errors.Is(err, jetstream.ErrMsgIteratorClosed) || errors.Is(err, jetstream.ErrNoMessages) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) {
 		return 0, nil
 	}

@@ -21,6 +21,11 @@ type Options struct {
 	More []nats.Option
 }
 
+// pingEvery finds a server that was cut off, or a line that carries nothing any
+// more, within nine seconds: the connection looks well until then, and two
+// other servers of a cluster would have answered.
+const pingEvery = 3 * time.Second
+
 // Connect connects, and reconnects for as long as the connection is open. The
 // first attempt must succeed. While disconnected every write fails at once:
 // what was kept for later would be sent when its caller has long decided.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"usn.no/matricula/testkit"
@@ -31,6 +32,7 @@ type house struct {
 	base    string
 	broker  *testkit.NATSBroker
 	natsd   *child
+	cluster *cluster // of brokers; nil: one broker
 	slapd   *testkit.SlapdServer
 	sink    *sink
 	ledger  *ledger
@@ -80,16 +82,22 @@ var roleNames = []string{"worker-1", "worker-2", "mailer-1", "portal-1", "portal
 // newHouse starts the servers, sets them up and starts every role.
 func newHouse(t testing.TB, binary, natsServer string, seed uint64, mutant string) *house {
 	t.Helper()
+	return openHouse(t, binary, natsServer, seed, mutant, (*house).oneBroker)
+}
+
+// openHouse does so with the brokers that brokers starts.
+func openHouse(t testing.TB, binary, natsServer string, seed uint64, mutant string, brokers func(*house) error) *house {
+	t.Helper()
 	h := &house{
 		t: t, seed: seed, mutant: mutant, patience: settles, random: rand.New(rand.NewPCG(seed, 1)), dir: keptDir(t), binary: binary, nats: natsServer,
 		broker: testkit.NATSProcess(t), slapd: testkit.Slapd(t), cast: &cast{}, roles: map[string]*role{},
 		sources: map[string]jetstream.JetStream{}, closing: make(chan struct{}), kills: map[string]int{}, seen: newSnapshot(),
 	}
 	h.broker.Kill() // from here on we start it ourselves, and may kill it while it starts
-	h.startBroker()
-	t.Cleanup(func() { h.natsd.kill() })
-	h.awaitConnections()
-	var err error
+	err := brokers(h)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if h.sink, err = newSink(rand.New(rand.NewPCG(seed, 2))); err != nil {
 		t.Fatal(err)
 	}
@@ -106,9 +114,9 @@ func newHouse(t testing.TB, binary, natsServer string, seed uint64, mutant strin
 	if out, err := h.command("", nil, "setup").CombinedOutput(); err != nil {
 		t.Fatalf("setup: %v\n%s", err, out)
 	}
-	h.js = h.broker.JetStream("operator")
+	h.js = h.broker.JetStream("operator", nats.PingInterval(time.Second))
 	for _, s := range []string{"hr", "admissions", "it"} {
-		h.sources[s] = h.broker.JetStream(s)
+		h.sources[s] = h.broker.JetStream(s, nats.PingInterval(time.Second))
 	}
 	for i, name := range roleNames {
 		kind, _, _ := strings.Cut(name, "-")
@@ -161,6 +169,7 @@ func (h *house) configure(noon time.Time) {
 	for _, role := range []string{"worker", "mailer", "portal", "operator"} {
 		say("[nats.%s]\nnkey_file = %q", role, h.broker.SeedFile(role))
 	}
+	say("[streams]\nreplicas = %d", h.replicas())
 	say("[ldap]\nurl = %q\nbase_dn = %q", h.slapd.URL, h.slapd.Base)
 	for role, login := range h.logins() {
 		say("[ldap.%s]\nbind_dn = %q\nbind_password_file = %q", role, login.DN, filepath.Join(h.dir, "ldap-"+role))
@@ -231,16 +240,6 @@ func (h *house) lastWords(r *role) string {
 
 // disturbed says that servers are gone or were until a moment ago.
 func (h *house) disturbed() { h.outage.Store(time.Now().Add(30 * time.Second).UnixMilli()) }
-
-// startBroker starts the broker and does not wait for it.
-func (h *house) startBroker() {
-	c, err := startChild(exec.Command(h.nats, "-c", filepath.Join(h.broker.Dir, "nats-server.conf")), filepath.Join(h.dir, "nats.log"))
-	if err != nil {
-		h.t.Errorf("nats-server: %v", err)
-		return
-	}
-	h.natsd = c
-}
 
 // allReady waits until every role says that it is ready.
 func (h *house) allReady(within time.Duration) (time.Duration, bool) {

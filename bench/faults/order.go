@@ -2,10 +2,12 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"usn.no/matricula/events"
@@ -60,6 +62,10 @@ func (h *house) arrivals() (map[string]uint64, error) {
 	}()
 	for seq := uint64(0); seq < last; {
 		m, err := c.Next(jetstream.FetchMaxWait(5 * time.Second))
+		if errors.Is(err, nats.ErrNoResponders) && ctx.Err() == nil {
+			pause(ctx, 20*time.Millisecond) // a cluster's servers do not hear of a consumer in the same instant
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

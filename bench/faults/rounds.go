@@ -3,6 +3,7 @@ package faults
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -52,6 +53,12 @@ func scenarios() []scenario {
 		{"stale", "F16", byTurn, false, func(h *house) storm { return storm{prepare: h.readsStale, people: 30, last: 12 * s} }},
 		{"acks", "F21", byTurn, false, func(h *house) storm { return storm{prepare: h.acksLost, people: 30, last: 12 * s} }},
 		{"backup", "F25", alone, false, func(h *house) storm { return storm{prepare: h.backsUp, after: h.restores, people: 40, last: 8 * s} }},
+		{"one of three", "F4", long, false, func(h *house) storm {
+			return storm{prepare: h.oneDies, after: h.stillWell, people: 30, last: 50 * s, patience: 2 * time.Minute}
+		}},
+		{"one cut off", "F13", long, false, func(h *house) storm {
+			return storm{prepare: h.oneIsCutOff, after: h.stillWell, people: 30, last: 70 * s, patience: 2 * time.Minute}
+		}},
 		{"relay", "F14", long, false, plain(storm{people: 40, last: 20 * s, patience: 3 * time.Minute, trouble: trouble{temporary: 0.1, refuse: 0.05, drop: 0.05}})},
 		{"greylist", "F14", long, false, plain(storm{people: 20, last: 10 * s, patience: 4 * time.Minute, trouble: trouble{greylist: true, wait: time.Second}})},
 		{"stripped", "F14", byTurn, false, plain(storm{people: 20, last: 10 * s, patience: 3 * time.Minute, trouble: trouble{door: stripped}})},
@@ -83,7 +90,7 @@ func chosen(seed uint64, only string, minutes float64) []scenario {
 	for _, s := range scenarios() {
 		switch {
 		case only != "":
-			if s.name == only {
+			if slices.Contains(strings.Split(only, ","), s.name) {
 				out = append(out, s)
 			}
 		case s.when == always, minutes > 0 && s.when != alone, s.when == byTurn && taken[s.name]:
@@ -95,27 +102,17 @@ func chosen(seed uint64, only string, minutes float64) []scenario {
 
 // add runs the scenarios of one seed and counts.
 func (t *totals) add(tb *testing.T, binary, server string, seed uint64, list []scenario) {
-	h := newHouse(tb, binary, server, seed, "")
-	defer func() {
-		t.seeds++
-		t.kills += h.total()
-		t.cuts += h.count("F8")
-		t.violations += len(h.violated)
-		if t.each == nil {
-			t.each = map[string]int{}
-		}
-		for k, n := range h.kills {
-			t.each[k] += n
-		}
-	}()
+	town := &town{tb: tb, binary: binary, server: server, seed: seed}
+	defer func() { t.count(town) }()
 	for n, s := range list {
-		if err := canMount(); s.disks && err != nil {
+		if err := s.cannot(); err != nil {
 			fmt.Printf("  no %s: %v\n", s.name, err)
 			continue
 		}
-		if len(h.violated) > 0 {
+		if town.violations() > 0 {
 			return // the first ones tell most, and later rounds would wait for the same people
 		}
+		h := town.house(s)
 		st := s.storm(h)
 		st.name = s.name
 		h.round(n+1, st)
