@@ -48,16 +48,16 @@ sim: ## play SEEDS=n seeds of the simulation (2000), or one again and tell its s
 	@go test ./account -run '^(TestSim|TestAnyOrderEndsInTheSameEntry)$$' -count=1 -v -timeout 10m -args -seeds=$(or $(SEEDS),2000) -seed=$(or $(SEED),0)
 
 faults: ## kill, pause, fill and cut a whole installation, and check from outside; SEED=n plays one again, SCENARIO=name one of docs/faults.md
-	@cd bench && go test ./faults -run '^TestFaults$$' -count=1 -v -timeout 15m -args -sim=$(if $(SCENARIO),0,$(or $(SEEDS),2000)) -seed=$(or $(SEED),0) -scenario='$(SCENARIO)'
+	@cd bench && REQUIRE=$(or $(REQUIRE),slapd,nats) go test ./faults -run '^TestFaults$$' -count=1 -v -timeout 15m -args -sim=$(if $(SCENARIO),0,$(or $(SEEDS),2000)) -seed=$(or $(SEED),0) -scenario='$(SCENARIO)'
 
 faults-long: ## the same for MINUTES=n, a new seed each time
-	@cd bench && go test ./faults -run '^TestFaults$$' -count=1 -v -timeout 0 -args -seed=$(or $(SEED),0) -minutes=$(or $(MINUTES),60)
+	@cd bench && REQUIRE=$(or $(REQUIRE),slapd,nats) go test ./faults -run '^TestFaults$$' -count=1 -v -timeout 0 -args -seed=$(or $(SEED),0) -minutes=$(or $(MINUTES),60)
 
 faults-cluster: ## three brokers instead of one: one killed at a time, one cut off at a time (root), leaders first; SEED=n
 	@cd bench && go test ./faults -run '^TestFaults$$' -count=1 -v -timeout 15m -args -seed=$(or $(SEED),0) -scenario='one of three,one cut off'
 
 faults-mutants: ## take out one safeguard after the other: the rig must see each within a minute
-	@cd bench && go test ./faults -run '^TestTakenOutSafeguardsAreSeen$$' -count=1 -v -timeout 10m
+	@cd bench && REQUIRE=$(or $(REQUIRE),slapd,nats) go test ./faults -run '^TestTakenOutSafeguardsAreSeen$$' -count=1 -v -timeout 10m
 
 clean: ## remove what was built
 	@rm -rf bin

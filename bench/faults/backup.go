@@ -54,8 +54,8 @@ func (h *house) restores() {
 		h.violation("I16", "restore: %v", err)
 		return
 	}
-	if took, ok := h.allReady(10 * time.Second); !ok {
-		h.violation("I13", "after the restore the roles were not ready within %s", took)
+	if m := h.fair.mark(); !h.allReady(10 * time.Second) {
+		h.violation("I13", "after the restore the roles were not ready within %s", h.fair.said(m))
 	}
 	since := h.backup.at.Add(-time.Minute).Format(time.RFC3339)
 	out, err := h.command("", nil, "replay", "--since", since).CombinedOutput()
@@ -63,9 +63,9 @@ func (h *house) restores() {
 		h.violation("I16", "replay: %v: %s", err, out)
 		return
 	}
-	began := time.Now()
+	began := h.fair.mark()
 	var after *view
-	for time.Since(began) < settles {
+	for !h.fair.over(began, settles) {
 		if after, err = h.look(); err != nil {
 			after = &view{}
 		} else if len(after.behind) == 0 {
@@ -78,7 +78,7 @@ func (h *house) restores() {
 		return
 	}
 	h.restored(before, after)
-	fmt.Printf("  the directory restored elsewhere, %s in %.1f s\n", strings.TrimSpace(string(out)), time.Since(began).Seconds())
+	fmt.Printf("  the directory restored elsewhere, %s in %s\n", strings.TrimSpace(string(out)), h.fair.said(began))
 }
 
 // elsewhere starts another slapd with what the backup holds.

@@ -26,7 +26,7 @@ const settles = 60 * time.Second
 
 // check waits until nothing is missing any more, then holds every invariant
 // against what can be seen.
-func (h *house) check(where string, calm time.Time) {
+func (h *house) check(where string, calm mark) {
 	var v *view
 	var missing []string
 	for {
@@ -38,18 +38,18 @@ func (h *house) check(where string, calm time.Time) {
 		} else {
 			missing = h.missing(v)
 		}
-		if len(missing) == 0 || time.Since(calm) > h.patience {
+		if len(missing) == 0 || h.fair.over(calm, h.patience) {
 			break
 		}
 		time.Sleep(100 * time.Millisecond) // between two looks
 	}
-	h.slowest = time.Since(calm)
+	h.slowest = h.fair.said(calm)
 	for i, m := range missing {
 		if i == 8 {
 			h.violation("I1", "%s: and %d more", where, len(missing)-i)
 			break
 		}
-		h.violation("I1", "%s: not finished %s after the last fault: %s", where, h.patience, m)
+		h.violation("I1", "%s: not finished %s after the last fault, the bound is %s: %s", where, h.slowest, h.patience, m)
 	}
 	if v == nil {
 		return

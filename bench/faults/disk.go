@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -39,16 +40,35 @@ func sh(name string, args ...string) error {
 }
 
 // canMount says why disks cannot be taken away here; nil: they can.
-func canMount() error {
+var canMount = sync.OnceValue(tryMount) //nolint:gochecknoglobals // tried once
+
+// tryMount mounts one of each kind: in a container even root may not.
+func tryMount() error {
 	if os.Getuid() != 0 {
 		return errors.New("only root can mount disks")
 	}
-	for _, program := range []string{"losetup", "mkfs.ext4", "mount", "umount"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return err
-		}
+	dir, err := os.MkdirTemp("", "faults-mount-")
+	if err != nil {
+		return err
 	}
-	return nil
+	defer func() { _ = os.RemoveAll(dir) }()
+	d := &disk{at: filepath.Join(dir, "at"), image: filepath.Join(dir, "image")}
+	if err := os.Mkdir(d.at, 0o700); err != nil {
+		return err
+	}
+	if err := sh("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", d.at); err != nil {
+		return err
+	}
+	if err := sh("umount", d.at); err != nil {
+		return err
+	}
+	if err := errors.Join(sh("truncate", "-s", "8M", d.image), sh("mkfs.ext4", "-q", d.image)); err != nil {
+		return err
+	}
+	if err := d.mount(); err != nil {
+		return err
+	}
+	return errors.Join(sh("umount", d.at), sh("losetup", "-d", d.loop))
 }
 
 // image makes a disk of a file and moves a server onto it.
@@ -91,7 +111,10 @@ func (d *disk) mount() error {
 		return fmt.Errorf("losetup: %w", err)
 	}
 	d.loop = strings.TrimSpace(string(out))
-	return sh("mount", d.loop, d.at)
+	if err := sh("mount", d.loop, d.at); err != nil {
+		return errors.Join(err, sh("losetup", "-d", d.loop))
+	}
+	return nil
 }
 
 func (d *disk) unmount() {

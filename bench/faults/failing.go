@@ -63,6 +63,6 @@ func (h *house) mends() {
 	h.poison = h.poison[:len(h.poison)-1]
 	h.mu.Unlock()
 	h.joins(p)
-	h.check("mended", time.Now())
+	h.check("mended", h.fair.mark())
 	fmt.Println("  what failed each time is done after its replay")
 }

@@ -45,8 +45,11 @@ func TestFaults(t *testing.T) {
 	}
 	if *scenarioFlag == "" && !t.Failed() {
 		for _, missed := range sum.enough() {
-			t.Error(missed)
+			t.Errorf("TOO LITTLE %s", missed)
 		}
+	}
+	if err := canMount(); err != nil {
+		fmt.Printf("no disks could be mounted here: no power was cut, no disk filled up: %v\n", err)
 	}
 	fmt.Printf("%s in %d seeds, %d kills, %d power cuts; seed %d, %d simulated; %.0f s\n%s\n", plural(sum.violations, "violation"),
 		sum.seeds+sum.simulated, sum.kills, sum.cuts, seed, sum.simulated, time.Since(began).Seconds(), sum.faults())

@@ -47,6 +47,7 @@ type house struct {
 	leaks   []string // secrets that no log may hold
 
 	mutant   string        // a safeguard that is taken out: violations are what is expected
+	fair     *fair         // what a wait is worth on a busy machine
 	patience time.Duration // how long after the last fault everything must be finished
 	firstRed time.Time
 
@@ -58,11 +59,11 @@ type house struct {
 	violated   []string
 	mu         sync.Mutex
 	kills      map[string]int
-	disks      int          // images that were made
-	unanswered atomic.Int64 // publishes without an acknowledgement
-	ambiguous  atomic.Int64 // kills of the mailer
-	outage     atomic.Int64 // until when (Unix ms) roles may end by themselves
-	slowest    time.Duration
+	disks      int                  // images that were made
+	unanswered atomic.Int64         // publishes without an acknowledgement
+	ambiguous  atomic.Int64         // kills of the mailer
+	outage     atomic.Pointer[mark] // since when roles may not end by themselves, soon
+	slowest    string
 }
 
 // role is one process of ours, restarted when it ends, as systemd does.
@@ -89,7 +90,7 @@ func newHouse(t testing.TB, binary, natsServer string, seed uint64, mutant strin
 func openHouse(t testing.TB, binary, natsServer string, seed uint64, mutant string, brokers func(*house) error) *house {
 	t.Helper()
 	h := &house{
-		t: t, seed: seed, mutant: mutant, patience: settles, random: rand.New(rand.NewPCG(seed, 1)), dir: keptDir(t), binary: binary, nats: natsServer,
+		t: t, seed: seed, mutant: mutant, fair: newFair(), patience: settles, random: rand.New(rand.NewPCG(seed, 1)), dir: keptDir(t), binary: binary, nats: natsServer,
 		broker: testkit.NATSProcess(t), slapd: testkit.Slapd(t), cast: &cast{}, roles: map[string]*role{},
 		sources: map[string]jetstream.JetStream{}, closing: make(chan struct{}), kills: map[string]int{}, seen: newSnapshot(),
 	}
@@ -103,6 +104,9 @@ func openHouse(t testing.TB, binary, natsServer string, seed uint64, mutant stri
 	}
 	t.Cleanup(h.sink.stop)
 	if h.ledger, err = newLedger(filepath.Join(h.dir, "ledger.jsonl")); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.fair.beat(h.dir, h.closing); err != nil {
 		t.Fatal(err)
 	}
 	h.portals = []string{freePort(t), freePort(t)}
@@ -131,8 +135,8 @@ func openHouse(t testing.TB, binary, natsServer string, seed uint64, mutant stri
 		go h.tend(r)
 	}
 	t.Cleanup(h.close)
-	if took, ok := h.allReady(20 * time.Second); !ok {
-		t.Fatalf("the roles were not ready within %s", took)
+	if m := h.fair.mark(); !h.allReady(20 * time.Second) {
+		t.Fatalf("the roles were not ready within %s", h.fair.said(m))
 	}
 	return h
 }
@@ -223,7 +227,7 @@ func (h *house) tend(r *role) {
 			continue
 		}
 		if !r.child.alive() {
-			if time.Now().UnixMilli() > h.outage.Load() {
+			if h.calm() {
 				h.violation("I13", "%s ended by itself while its servers were up: %s: %s", r.name, r.child.cmd.ProcessState, h.lastWords(r))
 			}
 			h.launch(r, "")
@@ -239,20 +243,26 @@ func (h *house) lastWords(r *role) string {
 }
 
 // disturbed says that servers are gone or were until a moment ago.
-func (h *house) disturbed() { h.outage.Store(time.Now().Add(30 * time.Second).UnixMilli()) }
+func (h *house) disturbed() { m := h.fair.mark(); h.outage.Store(&m) }
+
+// calm says that no server has been gone for half a minute.
+func (h *house) calm() bool {
+	m := h.outage.Load()
+	return m == nil || h.fair.over(*m, 30*time.Second)
+}
 
 // allReady waits until every role says that it is ready.
-func (h *house) allReady(within time.Duration) (time.Duration, bool) {
-	began := time.Now()
+func (h *house) allReady(within time.Duration) bool {
+	m := h.fair.mark()
 	for _, r := range h.roles {
 		for !ready(r.metrics) {
-			if time.Since(began) > within {
-				return time.Since(began), false
+			if h.fair.over(m, within) {
+				return false
 			}
 			time.Sleep(20 * time.Millisecond) // between two looks
 		}
 	}
-	return time.Since(began), true
+	return true
 }
 
 func ready(address string) bool {

@@ -2,9 +2,10 @@ package faults
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"testing"
+
+	"usn.no/matricula/testkit"
 )
 
 // keptDir stays when the test fails: ledger, settings and logs of the run.
@@ -26,10 +27,5 @@ func keptDir(t testing.TB) string {
 
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return testkit.FreeAddress(t)
 }

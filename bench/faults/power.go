@@ -81,7 +81,7 @@ func (h *house) readOnly() (func(context.Context), error) {
 				return
 			}
 			h.killed("F10 " + disk.of)
-			h.red(ctx, "the "+disk.of+"'s disk takes no writes")
+			h.red("the "+disk.of+"'s disk takes no writes", often)
 			pause(ctx, time.Second)
 			disk.kill()
 			if err := errors.Join(sh("umount", disk.at), sh("losetup", "-d", disk.loop), disk.mount()); err != nil {

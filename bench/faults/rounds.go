@@ -33,11 +33,11 @@ func scenarios() []scenario {
 	const s = time.Second
 	plain := func(st storm) func(*house) storm { return func(*house) storm { return st } }
 	return []scenario{
-		{"worker", "F1", always, false, plain(storm{roles: []string{"worker-1", "worker-2"}, people: 40, last: 13 * s, brisk: 2})},
-		{"mailer", "F2", always, false, plain(storm{roles: []string{"mailer-1"}, people: 40, last: 17 * s, brisk: 3, trouble: trouble{wait: 100 * time.Millisecond, drop: 0.15}})},
-		{"portal", "F3", always, false, plain(storm{roles: []string{"portal-1", "portal-2"}, people: 40, last: 18 * s})},
-		{"broker", "F4", always, false, plain(storm{broker: true, people: 30, last: 10 * s})},
-		{"directory", "F5", always, false, plain(storm{directory: true, people: 30, last: 15 * s})},
+		{"worker", "F1", always, false, plain(storm{roles: []string{"worker-1", "worker-2"}, people: 40, last: 10 * s, kills: kills, brisk: 2})},
+		{"mailer", "F2", always, false, plain(storm{roles: []string{"mailer-1"}, people: 40, last: 12 * s, kills: kills, brisk: 3, trouble: trouble{wait: 100 * time.Millisecond, drop: 0.15}})},
+		{"portal", "F3", always, false, plain(storm{roles: []string{"portal-1", "portal-2"}, people: 40, last: 13 * s, kills: kills})},
+		{"broker", "F4", always, false, plain(storm{broker: true, people: 30, last: 10 * s, kills: kills})},
+		{"directory", "F5", always, false, plain(storm{directory: true, people: 30, last: 10 * s, kills: kills})},
 		{"frozen", "F7", byTurn, false, plain(storm{frozen: []string{"worker-1", "portal-2"}, people: 30, last: 13 * s})},
 		{"everything", "F1-F5", byTurn, false, plain(storm{roles: []string{"worker-1", "mailer-1", "portal-1"}, broker: true, directory: true, people: 40, last: 14 * s})},
 		{"at once", "F6", byTurn, false, func(h *house) storm { return storm{prepare: h.allAtOnce, people: 30, last: 14 * s} }},
@@ -46,6 +46,7 @@ func scenarios() []scenario {
 		{"power", "F8", always, true, func(h *house) storm { return storm{prepare: h.powerCuts, people: 30, last: 14 * s} }},
 		{"broker full", "F9", always, true, func(h *house) storm { return storm{prepare: h.brokerFull, people: 30, last: 14 * s} }},
 		{"directory full", "F9", byTurn, true, func(h *house) storm { return storm{prepare: h.directoryFull, people: 30, last: 14 * s} }},
+		{"idle", "F9", always, true, func(h *house) storm { return storm{prepare: h.idleFull, last: 4 * s} }},
 		{"read-only", "F10", byTurn, true, func(h *house) storm { return storm{prepare: h.readOnly, people: 30, last: 16 * s} }},
 		{"failing", "F20", byTurn, false, func(h *house) storm { return storm{prepare: h.alwaysFails, after: h.mends, people: 20, last: 6 * s} }},
 		{"lines", "F12 F13", always, false, func(h *house) storm { return storm{prepare: h.wired, people: 30, last: 14 * s} }},

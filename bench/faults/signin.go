@@ -60,7 +60,7 @@ var register = porcupine.Model{ //nolint:gochecknoglobals // a constant
 }
 
 // decide bounds the decision about one invitation; it takes milliseconds.
-const decide = 20 * time.Second
+const decide = time.Minute
 
 // usedOnce checks the history of each of a person's invitations: linearizable
 // as a register that is written once.
