@@ -159,10 +159,10 @@ func (c *cluster) start(m *member) (err error) {
 
 // await waits until these members say that they have all they should have.
 func (c *cluster) await(within time.Duration, those ...*member) error {
-	began := time.Now()
+	began := c.h.fair.mark()
 	for _, m := range those {
 		for !m.healthy() {
-			if time.Since(began) > within {
+			if c.h.fair.over(began, within) {
 				return fmt.Errorf("broker %s is not healthy after %s", m.name, within)
 			}
 			time.Sleep(50 * time.Millisecond) // between two looks

@@ -3,7 +3,10 @@ package faults
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
+	"strings"
 	"time"
 )
 
@@ -48,27 +51,27 @@ func (h *house) oneIsCutOff() (func(context.Context), error) {
 func (h *house) oneAtATime(ctx context.Context, how string, take, back func(*member) error) {
 	random := h.dice()
 	done := map[string]bool{}
+	pause(ctx, 3*time.Second) // who starts while there is no leader ends, and is started again
 	for n := 0; ctx.Err() == nil; n++ {
 		m, led := h.cluster.victim(n, random)
 		if err := take(m); err != nil {
 			h.t.Errorf("%s %s: %v", m.name, how, err)
 			return
 		}
-		took, ok := h.holdsWithout(m)
-		if !ok {
-			h.violation("I13", "one server of three %s (it led %s), and the roles are not ready after %s", how, led, took)
+		took, late := h.holdsWithout(m)
+		if len(late) > 0 {
+			h.violation("I13", "one server of three %s (it led %s), and after %s not all is ready: %s", how, led, took, strings.Join(late, "; "))
 		}
 		pause(ctx, time.Duration(500+random.IntN(1500))*time.Millisecond)
 		if err := back(m); err != nil {
 			h.t.Errorf("%s cannot come back: %v", m.name, err)
 			return
 		}
-		began := time.Now()
+		began := h.fair.mark()
 		if err := h.cluster.await(rejoins, h.cluster.members...); err != nil {
 			h.violation("I13", "one server of three %s and is back: %v", how, err)
 		}
-		fmt.Printf("  %s %s, leader of %s: all ready without it after %.1f s, itself %.1f s after it was back\n",
-			m.name, how, led, took.Seconds(), time.Since(began).Seconds())
+		fmt.Printf("  %s %s, leader of %s: all ready without it after %s, itself %s after it was back\n", m.name, how, led, took, h.fair.said(began))
 		done[led] = true
 	}
 	for _, led := range leads {
@@ -94,18 +97,17 @@ func (c *cluster) victim(n int, random *rand.Rand) (*member, string) {
 	return c.members[random.IntN(members)], "nothing"
 }
 
-// holdsWithout waits until every role is ready although a member is away. A
-// role that has not noticed yet says that it is, so first somebody must have
-// had an answer from the leader that there is now.
-func (h *house) holdsWithout(m *member) (time.Duration, bool) {
-	began := time.Now()
+// holdsWithout waits until the two others have a leader of the intake and every
+// role is ready; it says who is not.
+func (h *house) holdsWithout(m *member) (took string, late []string) {
+	began := h.fair.mark()
 	for {
-		leader := h.cluster.leaderBut(m, "INTAKE")
-		if leader && h.everyReady() {
-			return time.Since(began), true
+		late := h.late()
+		if !h.cluster.leaderBut(m, "INTAKE") {
+			late = append(late, "the intake has no leader")
 		}
-		if time.Since(began) > elects {
-			return time.Since(began), false
+		if len(late) == 0 || h.fair.over(began, elects) {
+			return h.fair.said(began), late
 		}
 		time.Sleep(50 * time.Millisecond) // between two looks
 	}
@@ -122,13 +124,23 @@ func (c *cluster) leaderBut(m *member, stream string) bool {
 	return rest.leader(stream) != nil
 }
 
-func (h *house) everyReady() bool {
-	for _, r := range h.roles {
-		if !ready(r.metrics) {
-			return false
+// late are the roles that are not ready, in their own words.
+func (h *house) late() []string {
+	var out []string
+	client := http.Client{Timeout: 3 * time.Second}
+	for _, name := range roleNames {
+		resp, err := client.Get("http://" + h.roles[name].metrics + "/readyz")
+		if err != nil {
+			out = append(out, name+": "+err.Error())
+			continue
+		}
+		text, _ := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			out = append(out, name+": "+strings.TrimSpace(string(text)))
 		}
 	}
-	return true
+	return out
 }
 
 // stillWell has the operator's commands look at the cluster once all is calm,

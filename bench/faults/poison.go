@@ -3,6 +3,8 @@ package faults
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -69,7 +71,7 @@ func (h *house) replayed() {
 		h.violation("I13", "replay: %v", err)
 		return
 	}
-	last := st.CachedInfo().State.LastSeq
+	last, handled := st.CachedInfo().State.LastSeq, h.handled()
 	list := st.ListConsumers(ctx)
 	for c := range list.Info() {
 		if _, err := h.js.ResetConsumerToSequence(ctx, "INTAKE", c.Name, 1); err != nil {
@@ -80,17 +82,28 @@ func (h *house) replayed() {
 	var after *view
 	for {
 		after, err = h.look()
-		if err == nil && len(after.behind) == 0 || h.fair.over(began, settles) {
+		if err == nil && len(after.behind) == 0 && h.handled()-handled >= int(last) || h.fair.over(began, settles) {
 			break
 		}
 		time.Sleep(50 * time.Millisecond) // between two looks
 	}
-	if err != nil || len(after.behind) > 0 {
-		h.violation("I13", "the replay was not through within %s, but %s", settles, h.fair.said(began))
+	if err != nil || len(after.behind) > 0 || h.handled()-handled < int(last) {
+		h.violation("I13", "the replay was not through within %s, but %s: %d of %d events handled", settles, h.fair.said(began), h.handled()-handled, last)
 		return
 	}
 	h.same(before, after)
 	fmt.Printf("  all %d events once more: %s\n", last, h.fair.said(began))
+}
+
+// handled counts the events that the workers say they have seen to, each in one
+// line.
+func (h *house) handled() int {
+	n := 0
+	for _, name := range []string{"worker-1", "worker-2"} {
+		text, _ := os.ReadFile(filepath.Join(h.dir, name+".log"))
+		n += strings.Count(string(text), `"worker":"intake","type"`)
+	}
+	return n
 }
 
 // same holds I16: handled again, everything is as it was.

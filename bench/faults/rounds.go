@@ -58,7 +58,7 @@ func scenarios() []scenario {
 			return storm{prepare: h.oneDies, after: h.stillWell, people: 30, last: 50 * s, patience: 2 * time.Minute}
 		}},
 		{"one cut off", "F13", long, false, func(h *house) storm {
-			return storm{prepare: h.oneIsCutOff, after: h.stillWell, people: 30, last: 70 * s, patience: 2 * time.Minute}
+			return storm{prepare: h.oneIsCutOff, after: h.stillWell, people: 30, last: 75 * s, patience: 2 * time.Minute}
 		}},
 		{"relay", "F14", long, false, plain(storm{people: 40, last: 20 * s, patience: 3 * time.Minute, trouble: trouble{temporary: 0.1, refuse: 0.05, drop: 0.05}})},
 		{"greylist", "F14", long, false, plain(storm{people: 20, last: 10 * s, patience: 4 * time.Minute, trouble: trouble{greylist: true, wait: time.Second}})},
