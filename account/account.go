@@ -42,6 +42,9 @@ type Why struct {
 	Reason string
 	Since  time.Time
 	By     string // "hr", "admissions", "it", "person", "worker"; never a name
+	// Done is when a closing was carried out: Since counts from what the source
+	// said, which may be years back. Zero: then, too.
+	Done time.Time
 }
 
 // Name is a person's name. Family may be empty.

@@ -52,14 +52,18 @@ func (a *Account) forget(at time.Time, f Fact) {
 	}
 }
 
-// erasure is when a closed account is to be erased; zero: never.
+// erasure is when a closed account is to be erased; zero: never. It counts from
+// when the account was closed, and not from when it was to be: an end that was
+// told years late, or with a wrong year, can be mended in the meantime.
 func (l *Lifecycle) erasure(a Account, closed time.Time) time.Time {
 	if l.Leaving.EraseAfter == 0 || !a.Erased.IsZero() || closed.IsZero() {
 		return time.Time{}
 	}
-	if a.Adopted.After(closed) {
-		closed = a.Adopted // what was closed long before us was kept on purpose
+	done := a.Why.Done
+	if a.State != Closed {
+		done = l.Now() // it is about to be
 	}
+	closed = later(later(closed, done), a.Adopted) // what was closed long before us was kept on purpose
 	return l.Leaving.EraseAfter.After(closed)
 }
 

@@ -97,8 +97,8 @@ func TestClosedAccountsAreErasedWhenTheirTimeHasCome(t *testing.T) {
 	t.Parallel()
 	w := bucketWorld(t)
 	a, _ := left(w, "104711", "Kari", "Nordmann", fnrA)
-	if a.Turn.IsZero() || a.Turn.Before(a.Why.Since.AddDate(0, 0, 364)) || a.Turn.After(a.Why.Since.AddDate(0, 0, 366)) {
-		t.Errorf("closed %s, it is its turn %s", a.Why.Since, a.Turn)
+	if done := a.Why.Done; a.Turn.Before(done.AddDate(0, 0, 364)) || a.Turn.After(done.AddDate(0, 0, 366)) || !done.After(a.Why.Since) {
+		t.Errorf("closed %s as of %s, it is its turn %s", done, a.Why.Since, a.Turn)
 	}
 	w.at(a.Turn)
 	_, err := w.TakeTurns(t.Context())

@@ -184,20 +184,15 @@ func (j *judgement) over() (verdict, bool) {
 	return j.either(j.closes(v, at), v)
 }
 
-// neglected: nobody activated it in a long time.
+// neglected: nobody activated it in a long time. Who has had a password before
+// is somebody who came back, and has the roles' time to choose another.
 func (j *judgement) neglected() (verdict, bool) {
-	if j.a.base() != WhyRegistered || j.Leaving.NeverActivated == 0 {
+	if j.a.base() != WhyRegistered || !j.a.PasswordSince.IsZero() || j.Leaving.NeverActivated == 0 {
 		return verdict{}, false
 	}
 	var last time.Time
 	for _, r := range j.a.counting(j.now) {
-		opened := j.opensAt(r)
-		if opened.IsZero() {
-			opened = r.Since // at once: with the registration
-		}
-		if opened.After(last) {
-			last = opened
-		}
+		last = later(last, later(j.opensAt(r), r.Since)) // nobody can activate before being announced
 	}
 	if o := j.a.Order(OrderOpen); o.On && o.Until.After(last) && !last.IsZero() {
 		last = o.Until

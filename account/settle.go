@@ -68,6 +68,7 @@ func (l *Lifecycle) settle(ctx context.Context, a *Account, c cause) error {
 	case v.moves(*a):
 		l.become(a, v, c)
 	case !v.why.Since.IsZero() && v.state != Active:
+		v.why.Done = a.Why.Done
 		a.Why = v.why
 	}
 	l.affiliate(a, now, c)
@@ -114,6 +115,9 @@ func (l *Lifecycle) become(a *Account, v verdict, c cause) {
 	from, was, had := a.Why.Reason, a.State, a.base() == ""
 	if v.why.Since.IsZero() {
 		v.why.Since = l.Now()
+	}
+	if now := l.Now(); v.state == Closed && now.After(v.why.Since) {
+		v.why.Done = now
 	}
 	a.State, a.Why = v.state, v.why
 	if a.Revision == 0 {

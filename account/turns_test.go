@@ -431,6 +431,45 @@ var turns = []struct {
 		p.activates(account.Student)
 		p.facts("account.closed done", "account.restored done")
 	}},
+	{"who is announced long after the opening has a year from then on", func(p life) {
+		p.on("2027-11-01 08:00")
+		p.studies(study("1", "2025-08-18", "")) // in the third year, and new to us
+		p.turn("2028-10-31 08:00")
+		p.on("2028-10-31 07:59")
+		p.is("pending registered")
+		p.on("2028-10-31 08:00")
+		p.is("closed never_activated")
+	}},
+	{"a wrong year in an end closes at once and erases nobody: mended within a year, everything is there", func(p life) {
+		p.on("2027-06-01 08:00")
+		p.works(job("1", "2027-01-04", ""))
+		p.activates(account.Employee)
+		was := p.me()
+		p.leaves("1", "2017-06-30", "resigned")
+		p.on("2027-06-01 08:01")
+		p.is("closed left")
+		p.turn("2028-05-31 08:01")
+		p.on("2028-05-31 08:00")
+		p.is("closed left")
+		p.leaves("1", "2028-06-30", "resigned")
+		p.is("pending registered")
+		if now := p.me(); now.Username != was.Username || now.Name != was.Name || len(now.Numbers) != 1 {
+			p.t.Errorf("after the correction it is %s", now.Username)
+		}
+	}},
+	{"who was closed and is prolonged after all begins again, however old the role is", func(p life) {
+		p.on("2025-01-06 08:00")
+		p.works(job("1", "2025-01-06", "2027-01-31"))
+		p.activates(account.Employee)
+		p.on("2027-06-01 08:00")
+		p.is("closed left")
+		p.works(job("1", "2025-01-06", ""))
+		p.is("pending registered")
+		p.on("2027-06-02 08:00")
+		p.is("pending registered")
+		p.activates(account.Employee)
+		p.is("active activated, binds, employee member")
+	}},
 	{"student and employee at once: one ends and the other stays, and each affiliation comes and goes unaided", func(p life) {
 		p.on("2027-06-01 08:00")
 		p.works(job("1", "2027-06-01", "2027-09-30"), job("2", "2027-06-01", ""))

@@ -19,7 +19,7 @@ func Canonical(a account.Account) account.Account {
 	for _, s := range []*string{&a.Name.Given, &a.Name.Family, &a.Name.Preferred, &a.Address, &a.Mobile} {
 		*s = norm.NFC.String(*s)
 	}
-	for _, t := range []*time.Time{&a.Why.Since, &a.Rules.At, &a.PasswordSince, &a.SessionsFrom, &a.OpenUntil, &a.Turn, &a.Erased, &a.Adopted} {
+	for _, t := range []*time.Time{&a.Why.Since, &a.Why.Done, &a.Rules.At, &a.PasswordSince, &a.SessionsFrom, &a.OpenUntil, &a.Turn, &a.Erased, &a.Adopted} {
 		*t = utc(*t)
 	}
 	for i := range a.Numbers {

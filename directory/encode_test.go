@@ -43,7 +43,7 @@ func accounts(t *rapid.T) account.Account {
 	a := account.Account{
 		ID: word.Draw(t, "id"), Origin: text.Draw(t, "origin"), Username: word.Draw(t, "username"), Revision: rapid.Uint64().Draw(t, "revision"),
 		State:     rapid.SampledFrom(states).Draw(t, "state"),
-		Why:       account.Why{Reason: text.Draw(t, "reason"), Since: times(t, "since"), By: text.Draw(t, "by")},
+		Why:       account.Why{Reason: text.Draw(t, "reason"), Since: times(t, "since"), By: text.Draw(t, "by"), Done: times(t, "done")},
 		Name:      account.Name{Given: text.Draw(t, "given"), Family: text.Draw(t, "family"), Preferred: text.Draw(t, "preferred")},
 		BirthDate: rapid.SampledFrom([]string{"", "2005-05-17", "1999-12-31"}).Draw(t, "birth date"),
 		Address:   text.Draw(t, "address"), Mobile: text.Draw(t, "mobile"), Language: word.Draw(t, "language"),

@@ -19,6 +19,7 @@ type (
 		Reason string    `json:"reason,omitempty"`
 		Since  time.Time `json:"since,omitzero"`
 		By     string    `json:"by,omitempty"`
+		Done   time.Time `json:"done,omitzero"`
 	}
 	number struct {
 		Type  string    `json:"type"`
