@@ -128,7 +128,6 @@ func (h *house) unfinished(v *view, p *person, e *ldap.Entry, name string) []str
 	if p.Fate == silent {
 		return out
 	}
-	want := "active"
 	has(events.AuditActivated)
 	has(events.AuditRules)
 	if !v.mailed(p.Email, events.LetterActivated) {
@@ -143,8 +142,9 @@ func (h *house) unfinished(v *view, p *person, e *ldap.Entry, name string) []str
 		has(events.AuditPasswordChanged)
 		has(events.AuditRestored)
 	}
-	if s := state(e); s != want {
-		say("is %s, not %s", s, want)
+	h.departed(v, p, e, say)
+	if s := state(e); s != "active" && !p.ends() {
+		say("is %s, not active", s)
 	}
 	return out
 }
@@ -214,7 +214,7 @@ func (h *house) audit(v *view) {
 	}
 	once := []string{
 		events.AuditCreated, events.AuditInvited, events.AuditActivated, events.AuditCompromised,
-		events.AuditPasswordChanged, events.AuditRestored, events.AuditSuspended,
+		events.AuditPasswordChanged, events.AuditRestored, events.AuditSuspended, events.AuditClosed,
 	}
 	accounts := map[string]bool{"": true}
 	for _, p := range h.people {
@@ -230,6 +230,7 @@ func (h *house) audit(v *view) {
 				h.violation("I6", "%s: a fact about a theft that nobody reported", p.No)
 			}
 			h.factsInTime(v, p, account)
+			h.stayed(v, p, account)
 		}
 	}
 	for account := range v.facts {

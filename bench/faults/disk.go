@@ -94,7 +94,8 @@ func (h *house) image(of string) (*disk, error) {
 
 // memory is a small disk for the broker.
 func (h *house) memory(size string) (*disk, error) {
-	d := &disk{h: h, of: broker, at: filepath.Join(h.dir, "memory")}
+	h.disks++
+	d := &disk{h: h, of: broker, at: filepath.Join(h.dir, fmt.Sprintf("memory-%d", h.disks))}
 	if err := os.MkdirAll(d.at, 0o700); err != nil {
 		return nil, err
 	}

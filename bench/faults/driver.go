@@ -87,8 +87,11 @@ func (h *house) live(ctx context.Context, p *person, random *rand.Rand) {
 	if !h.activate(ctx, p, link, p.Role, random) {
 		return
 	}
-	if p.Fate == locked {
+	switch p.Fate {
+	case locked:
 		h.lock(ctx, p)
+	case left, gone, planned, prolonged, taken, back:
+		h.leave(ctx, p, random)
 	}
 	if p.Fate != robbed {
 		return

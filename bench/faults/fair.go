@@ -82,7 +82,7 @@ func (f *fair) over(m mark, bound time.Duration) bool {
 // said is how long a wait took, for a report.
 func (f *fair) said(m mark) string {
 	elapsed := f.now().Sub(m.at)
-	if s := f.starved(m); s > 0 {
+	if s := f.starved(m); s >= 100*time.Millisecond {
 		return fmt.Sprintf("%.1f s (%.1f s of them starved)", elapsed.Seconds(), s.Seconds())
 	}
 	return fmt.Sprintf("%.1f s", elapsed.Seconds())

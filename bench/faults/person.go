@@ -20,6 +20,13 @@ const (
 	locked  = "locked"   // activates, is suspended by IT and restored: the password stays
 	silent  = "reticent" // never clicks
 	unknown = "unknown"  // the address is nobody's
+
+	left      = "left"      // activates; the last role has been over for weeks: suspended
+	gone      = "gone"      // the same, for so long that the account is closed
+	planned   = "planned"   // activates; the role is to end some day: nothing else happens
+	prolonged = "prolonged" // was over, and goes on after all, with the same password
+	taken     = "cancelled" // the employment never began: suspended
+	back      = "back"      // the same, and is announced again
 )
 
 // person is somebody the rig invents, and what it did with them.
@@ -29,6 +36,7 @@ type person struct {
 	Opens                         time.Time // zero: at once
 	Names                         []string  // by sequence, from 1
 	announced                     []string  // message IDs by sequence
+	words                         int       // that its source said beside announcing it
 
 	mu          sync.Mutex
 	tried       []string // passwords, before the answer
@@ -75,12 +83,14 @@ func (c *cast) invent(round int, random *rand.Rand, noon time.Time) *person {
 	c.next++
 	p := &person{Number: c.number(), Round: round, Role: "student", No: fmt.Sprint(300000 + c.next)}
 	switch f := random.Float64(); {
-	case f < 0.4:
+	case f < 0.3:
 		p.Fate = atOnce
-	case f < 0.55:
+	case f < 0.4:
 		p.Fate = robbed
-	case f < 0.62:
+	case f < 0.46:
 		p.Fate = locked
+	case f < 0.62:
+		p.Fate = []string{left, gone, planned, prolonged, taken, back}[random.IntN(6)]
 	case f < 0.75:
 		p.Fate, p.Opens = atNoon, noon
 	case f < 0.9:
@@ -90,7 +100,7 @@ func (c *cast) invent(round int, random *rand.Rand, noon time.Time) *person {
 	default:
 		p.Fate = unknown
 	}
-	if p.Fate != atNoon && p.Fate != waiting && random.IntN(2) == 0 {
+	if p.Fate == taken || p.Fate == back || p.Fate != atNoon && p.Fate != waiting && random.IntN(2) == 0 {
 		p.Role, p.No = "employee", fmt.Sprint(100000+c.next)
 	}
 	p.Email = fmt.Sprintf("%s.%s@example.org", p.Role, p.No)
@@ -112,13 +122,13 @@ func spelled(n int) string {
 func (p *person) announcement(n int, at time.Time) events.Event {
 	given, family, _ := strings.Cut(p.Names[n-1], " ")
 	name, ids := events.Name{Given: given, Family: family}, []events.Identifier{{Type: "fnr", Value: p.Number}}
-	m := events.Meta{ID: fmt.Sprintf("f-%s-%d", p.No, n), Subject: p.No, Time: at, Sequence: uint64(n)}
+	m := events.Meta{ID: fmt.Sprintf("f-%s-%d", p.No, n), Subject: p.No, Time: at, Sequence: p.sequence(n)}
 	contact := events.Contact{Email: p.Email}
 	if p.Role == "employee" {
 		m.Source = events.SourceHR
 		e := events.Employee{
 			EmployeeNo: p.No, Name: name, BirthDate: "1984-03-02", Identifiers: ids, Language: "nb",
-			Employments: []events.Employment{{ID: "1", Start: "2026-01-01"}}, Contact: contact,
+			Employments: []events.Employment{{ID: "1", Start: "2024-01-01"}}, Contact: contact,
 		}
 		if n == 1 {
 			return events.Event{Meta: m, Data: events.EmployeeRegistered{Employee: e}}

@@ -92,7 +92,7 @@ func (h *house) usedOnce(p *person, binds string) {
 		})
 		last = a.invitation
 	}
-	if last != "" {
+	if last != "" && !p.ends() { // whose account is shut signs in with none
 		history[last] = append(history[last], porcupine.Operation{
 			ClientId: len(clicks), Input: use{binds, "binds"}, Call: end.UnixNano(), Return: end.UnixNano() + 1,
 		})
