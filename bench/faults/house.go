@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"net/http"
+
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -240,39 +240,6 @@ func (h *house) tend(r *role) {
 func (h *house) lastWords(r *role) string {
 	text, _ := os.ReadFile(filepath.Join(h.dir, r.name+".log"))
 	return string(text[max(len(text)-600, 0):])
-}
-
-// disturbed says that servers are gone or were until a moment ago.
-func (h *house) disturbed() { m := h.fair.mark(); h.outage.Store(&m) }
-
-// calm says that no server has been gone for half a minute.
-func (h *house) calm() bool {
-	m := h.outage.Load()
-	return m == nil || h.fair.over(*m, 30*time.Second)
-}
-
-// allReady waits until every role says that it is ready.
-func (h *house) allReady(within time.Duration) bool {
-	m := h.fair.mark()
-	for _, r := range h.roles {
-		for !ready(r.metrics) {
-			if h.fair.over(m, within) {
-				return false
-			}
-			time.Sleep(20 * time.Millisecond) // between two looks
-		}
-	}
-	return true
-}
-
-func ready(address string) bool {
-	c := http.Client{Timeout: 3 * time.Second}
-	resp, err := c.Get("http://" + address + "/readyz")
-	if err != nil {
-		return false
-	}
-	_ = resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
 }
 
 func (h *house) violation(invariant, format string, args ...any) {

@@ -270,26 +270,6 @@ func (h *house) round(n int, s storm) {
 		h.seed, n, s.name, s.people, stormed.Seconds(), took, h.slowest, h.total(), len(h.violated), time.Since(began).Seconds())
 }
 
-// restart gives every role the settings of this round.
-func (h *house) restart() {
-	for _, r := range h.roles {
-		r.hold.Lock()
-		r.child.signal(syscall.SIGTERM)
-		m := h.fair.mark()
-		for !r.child.within(100*time.Millisecond) && !h.fair.over(m, 20*time.Second) {
-		}
-		if r.child.alive() {
-			h.violation("I13", "%s did not end within 20 s of SIGTERM, but %s", r.name, h.fair.said(m))
-			r.child.kill()
-		}
-		h.launch(r, "")
-		r.hold.Unlock()
-	}
-	if m := h.fair.mark(); !h.allReady(10 * time.Second) {
-		h.violation("I13", "the roles were not ready within %s of a restart", h.fair.said(m))
-	}
-}
-
 // total counts what was killed; the other faults are no kills.
 func (h *house) total() int {
 	h.mu.Lock()
