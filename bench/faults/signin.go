@@ -67,7 +67,6 @@ const decide = time.Minute
 func (h *house) usedOnce(p *person, binds string) {
 	history := map[string][]porcupine.Operation{}
 	last, end := "", time.Now()
-	open := map[[2]string]bool{}
 	clicks := p.clicks()
 	slices.SortFunc(clicks, func(a, b act) int { return a.began.Compare(b.began) })
 	for i, a := range clicks {
@@ -75,15 +74,7 @@ func (h *house) usedOnce(p *person, binds string) {
 		switch a.answer {
 		case "done", "spent", "binds":
 		case "unknown":
-			// It may take effect at any time from its beginning on, so that the
-			// first of one password says all that the others could: a full
-			// directory leaves dozens, and deciding takes twice as long for each.
-			key := [2]string{a.invitation, a.password}
-			if open[key] {
-				continue
-			}
-			open[key] = true
-			a.ended = end.Add(time.Hour)
+			a.ended = end.Add(time.Hour) // it may take effect at any time from its beginning on
 		default:
 			continue // refused for a reason that leaves the invitation alone
 		}
@@ -98,6 +89,7 @@ func (h *house) usedOnce(p *person, binds string) {
 		})
 	}
 	for _, operations := range history {
+		operations = telling(operations)
 		switch porcupine.CheckOperationsTimeout(register, operations, decide) {
 		case porcupine.Illegal:
 			h.violation("I9", "%s (%s): the invitation was not used exactly once: %s", p.No, p.Fate, story(operations))
@@ -105,6 +97,39 @@ func (h *house) usedOnce(p *person, binds string) {
 			h.violation("I9", "%s (%s): could not be decided within %s: %s", p.No, p.Fate, decide, story(operations))
 		}
 	}
+}
+
+// telling leaves out the clicks without an answer that can make no difference:
+// whoever kills a server for a while leaves dozens, and deciding takes twice as
+// long for each. What is written once has one writer. Where an answer names its
+// password, a click with another one is not it, and may as well have come
+// later; where none does, whichever began first serves as well as any.
+func telling(operations []porcupine.Operation) []porcupine.Operation {
+	named, first := map[string]bool{}, -1
+	for i, o := range operations {
+		switch u := o.Input.(use); u.answer {
+		case "done", "binds":
+			named[u.password] = true
+		case "unknown":
+			if first < 0 || o.Call < operations[first].Call {
+				first = i
+			}
+		}
+	}
+	delete(named, "") // who signs in with none
+	var out []porcupine.Operation
+	seen := map[string]bool{}
+	for i, o := range operations {
+		u := o.Input.(use)
+		if u.answer == "unknown" {
+			if len(named) > 0 && (!named[u.password] || seen[u.password]) || len(named) == 0 && i != first {
+				continue
+			}
+			seen[u.password] = true // the first of one password says all that the others could
+		}
+		out = append(out, o)
+	}
+	return out
 }
 
 // story is a history without passwords.
