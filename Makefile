@@ -29,10 +29,10 @@ lint: ## look for mistakes without running anything
 fmt: ## format the Go files
 	@gofmt -w .
 
-bench: ## measure beside what one would use instead, into bench/RESULTS.md; the first run builds the others too; ROWS=registrations,loops,… for parts
+bench: ## measure beside what one would use instead, into bench/RESULTS.md and docs/capacity.md; the first run builds the others too; ROWS=latency,loops,… prints parts and keeps nothing
 	@cd bench && go test ./table -run '^TestTable$$' -count=1 -v -timeout 30m -args -results=.. $(if $(ROWS),-rows=$(ROWS)) $(if $(SCALE),-scale=$(SCALE))
 
-bench-long: ## the same at full size, which takes about an hour
+bench-long: ## the same at full size (20,000 people, growth up to 100,000 accounts), which takes about an hour
 	@cd bench && go test ./table -run '^TestTable$$' -count=1 -v -timeout 0 -args -results=.. -long
 
 benchmarks: ## run the benchmarks of the packages

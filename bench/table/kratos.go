@@ -17,10 +17,10 @@ import (
 )
 
 // kratosConfig registers people with a password, hashed at the same costs as
-// ours, and keeps them in memory: nothing is written to a disk, which is more
-// than we allow ourselves.
+// ours, and keeps them where dsn says: in memory nothing is written to a disk,
+// which is more than we allow ourselves.
 const kratosConfig = `version: v1.3.1
-dsn: memory
+dsn: "%[4]s"
 serve:
   public: {host: 127.0.0.1, port: %[1]s, base_url: "http://127.0.0.1:%[1]s/"}
   admin: {host: 127.0.0.1, port: %[2]s, base_url: "http://127.0.0.1:%[2]s/"}
@@ -40,13 +40,13 @@ const kratosSchema = `{"$id":"p","$schema":"http://json-schema.org/draft-07/sche
 
 // kratosRate is how many people a second register at Kratos through its API,
 // the best of two numbers of clients.
-func kratosRate(t testing.TB, program []string, span time.Duration) float64 {
+func kratosRate(t testing.TB, program []string, dsn string, span time.Duration) float64 {
 	t.Helper()
 	dir := t.TempDir()
 	port := func() string { a := freePort(t); return a[strings.LastIndexByte(a, ':')+1:] }
 	public, admin := port(), port()
 	schema, config := filepath.Join(dir, "schema.json"), filepath.Join(dir, "kratos.yaml")
-	for name, text := range map[string]string{schema: kratosSchema, config: fmt.Sprintf(kratosConfig, public, admin, schema)} {
+	for name, text := range map[string]string{schema: kratosSchema, config: fmt.Sprintf(kratosConfig, public, admin, schema, dsn)} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

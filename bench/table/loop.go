@@ -170,13 +170,16 @@ func (s *slice) run(program []string, kills int) looped {
 	r := looped{how: s.how, width: s.width}
 	loop := s.startLoop(program, 0)
 	js := s.connect()
-	until := time.Now().Add(5 * time.Minute)
-	for done := s.derived(js); !s.finished(js) || done < s.n; done = s.derived(js) {
+	until, look := time.Now().Add(5*time.Minute), 250*time.Millisecond
+	if kills > 0 {
+		look = 10 * time.Millisecond // it is killed in the middle of its work
+	}
+	for done := s.derived(js); done < s.n || !s.finished(js); done = s.derived(js) {
 		if time.Now().After(until) || loop.ended() {
 			s.t.Errorf("%s at %d: %d of %d after %s: %s", s.how, s.width, done, s.n, 5*time.Minute, loop.tail())
 			break
 		}
-		if r.kills < kills && done > 0 {
+		if r.kills < kills && done < s.n && done >= s.n*(r.kills+1)/(kills+2) {
 			used += cpu(loop.cmd.Process.Pid)
 			loop.kill()
 			if r.kills%3 == 2 {
@@ -186,7 +189,7 @@ func (s *slice) run(program []string, kills int) looped {
 			r.kills++
 			loop = s.startLoop(program, r.kills)
 		}
-		time.Sleep(250 * time.Millisecond)
+		time.Sleep(look)
 	}
 	used += cpu(loop.cmd.Process.Pid)
 	r.peak = memory(loop.cmd.Process.Pid, true)

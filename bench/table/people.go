@@ -1,7 +1,6 @@
 package table
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -110,29 +109,6 @@ func message(t testing.TB, e events.Event) *nats.Msg {
 	m := &nats.Msg{Subject: e.Subject(), Header: header, Data: body}
 	m.Header["Nats-Msg-Id"] = []string{e.Source + "/" + e.ID}
 	return m
-}
-
-// facts counts the audit events of one kind.
-func (p *place) facts(what string) int {
-	return p.stored("AUDIT", "audit."+what+".>")
-}
-
-// stored counts the messages of a stream under a subject.
-func (p *place) stored(name, subject string) int {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	s, err := p.js.Stream(ctx, name)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	if subject == "" {
-		return int(s.CachedInfo().State.Msgs)
-	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(subject))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return len(info.State.Subjects)
 }
 
 // entries counts the people in the directory.

@@ -29,6 +29,8 @@ type place struct {
 	portal string
 	config string
 	js     jetstream.JetStream // the operator's
+	hr     jetstream.JetStream // the first source's, once it has published
+	served int                 // workers so far
 	env    []string
 }
 

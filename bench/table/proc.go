@@ -30,7 +30,10 @@ func start(t testing.TB, dir, name string, cmd *exec.Cmd) *proc {
 		t.Fatal(err)
 	}
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	began := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // the kernel ties the child to this thread
@@ -93,6 +96,26 @@ func cpu(pid int) time.Duration {
 	user, _ := strconv.Atoi(f[11])
 	system, _ := strconv.Atoi(f[12])
 	return time.Duration(user+system) * (time.Second / 100)
+}
+
+// busy is how much of the machine is in use while we do nothing, in percent: a
+// table that is measured beside other work says so.
+func busy() float64 {
+	used := func() (busy, all float64) {
+		b, _ := os.ReadFile("/proc/stat")
+		line, _, _ := strings.Cut(string(b), "\n")
+		for i, f := range strings.Fields(line)[1:] {
+			x, _ := strconv.ParseFloat(f, 64)
+			if all += x; i != 3 && i != 4 { // idle, and waiting for a disk
+				busy += x
+			}
+		}
+		return busy, all
+	}
+	busy, all := used()
+	time.Sleep(3 * time.Second) // this is the measurement
+	busy2, all2 := used()
+	return (busy2 - busy) / max(all2-all, 1) * 100
 }
 
 // memory is the process's resident memory in MiB: now, or at its peak.

@@ -16,53 +16,62 @@ import (
 
 // registered is how the intake was worked off.
 type registered struct {
-	took                       time.Duration
-	worker, broker, slapd      time.Duration // processor time
-	peak                       float64       // the worker's memory in MiB
-	lost, doubled, deadLetters int
+	census
+	n                     int
+	took                  time.Duration
+	worker, broker, slapd time.Duration // processor time
+	peak                  float64       // the worker's memory in MiB
 }
 
-// hold fails where a rate was bought with people.
-func (r registered) hold(t testing.TB) {
-	t.Helper()
-	if r.lost != 0 || r.doubled != 0 || r.deadLetters != 0 {
-		t.Errorf("registrations: %d lost, %d doubled, %d dead letters", r.lost, r.doubled, r.deadLetters)
-	}
+// rate is persons a second.
+func (r registered) rate() float64 { return float64(r.n) / r.took.Seconds() }
+
+// each is the processor time of one person, in all.
+func (r registered) each() time.Duration {
+	return (r.worker + r.broker + r.slapd) / time.Duration(max(r.n, 1))
 }
 
-// register has people stored in the intake, and then n workers work it off.
+func (r registered) cost() string {
+	n := time.Duration(max(r.n, 1))
+	return fmt.Sprintf("worker %s, broker %s, slapd %s", ms(r.worker/n), ms(r.broker/n), ms(r.slapd/n))
+}
+
+// register has people stored in the intake, and then workers work it off.
 func (p *place) register(people []person, workers int) registered {
 	p.t.Helper()
-	began := time.Now()
-	evs := make([]events.Event, len(people))
+	before := p.mark()
+	r := p.workOff(p.announce(people), workers)
+	r.n, r.census = len(people), p.census(people, before)
+	return r
+}
+
+// announce makes everybody's registration.
+func (p *place) announce(people []person) []events.Event {
+	now, evs := time.Now(), make([]events.Event, len(people))
 	for i, q := range people {
-		evs[i] = q.registered(began)
+		evs[i] = q.registered(now)
 	}
-	before := p.entries()
-	facts := p.stored("AUDIT", "")
+	return evs
+}
+
+// workOff stores events, starts workers and waits until they have done all.
+func (p *place) workOff(evs []events.Event, workers int) registered {
+	p.t.Helper()
 	p.publish(evs)
 	nats, ldap := cpu(p.brokerPID()), cpu(p.slapdPID())
 	var ps []*proc
-	began = time.Now()
+	began := time.Now()
 	for i := range workers {
-		w, _ := p.serve("worker", fmt.Sprintf("worker-%d-%d", before, i))
+		p.served++
+		w, _ := p.serve("worker", fmt.Sprintf("worker-%d-%d", p.served, i))
 		ps = append(ps, w)
 	}
-	p.drained(100 * time.Second)
+	p.drained(time.Minute + time.Duration(len(evs))*time.Second/20)
 	r := registered{took: time.Since(began), broker: cpu(p.brokerPID()) - nats, slapd: cpu(p.slapdPID()) - ldap}
 	for _, w := range ps {
 		r.worker += cpu(w.cmd.Process.Pid)
 		r.peak = max(r.peak, memory(w.cmd.Process.Pid, true))
 		w.stop()
-	}
-	r.lost = len(people) - (p.entries() - before)
-	r.deadLetters = p.stored("DEAD", "")
-	// created once each, and invited once each employee, whose letter is due
-	r.doubled = p.stored("AUDIT", "") - facts - len(people)
-	for _, q := range people {
-		if q.Role == "employee" {
-			r.doubled--
-		}
 	}
 	return r
 }
@@ -75,9 +84,41 @@ func (p *place) drained(most time.Duration) {
 		if p.pending() == 0 {
 			return
 		}
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond)
 	}
 	p.t.Fatalf("the intake was not worked off within %s", most)
+}
+
+// registrationRows: the intake worked off into the directory, beside what its
+// own tool needs for the same entries; then by two workers, and the letters.
+func registrationRows(t testing.TB, r *report, binary string, n int) {
+	const work = "registrations → pending accounts, claims, letters, audit"
+	box := newSink(t)
+	p := newPlace(t, binary, box.addr, "2027-08-01")
+	got := p.register(invent(0, n), 1)
+	got.hold(t)
+	most := float64(n) / ldapadd(t, p).Seconds()
+	r.add(row{work: work, what: fmt.Sprintf("ldapadd, the same %d entries", n), figure: perSecond(most)},
+		row{
+			work: work, what: "one worker", figure: perSecond(got.rate()), ratio: got.rate() / most, goal: "≥ 0.9", met: got.rate() >= 0.9*most,
+			cost: got.cost(), harm: got.String(),
+		})
+	r.memory("worker", "registrations", got.peak)
+	each := time.Duration(n)
+	for name, x := range map[string]float64{
+		"n": float64(n), "rate": got.rate(), "ldapadd": most, "worker": millis(got.worker / each), "broker": millis(got.broker / each), "slapd": millis(got.slapd / each), "memory": got.peak,
+	} {
+		r.value("registrations."+name, x)
+	}
+	p2 := newPlace(t, binary, "127.0.0.1:9", "2027-08-01")
+	two := p2.register(invent(0, n), 2)
+	two.hold(t)
+	r.value("registrations.two", two.rate())
+	r.add(row{
+		work: work, what: "two workers", figure: perSecond(two.rate()), ratio: two.rate() / got.rate(), goal: "≥ 0.95 × one", met: two.rate() >= 0.95*got.rate(),
+		cost: two.cost(), harm: two.String(),
+	})
+	p.letterRows(r, box, (n+1)/2)
 }
 
 // ldapadd adds the same entries by the directory's own tool, one after the
@@ -98,7 +139,7 @@ func ldapadd(t testing.TB, from *place) time.Duration {
 	}
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
-		t.Skipf("ldapadd: %v", err)
+		t.Fatalf("ldapadd: %v", err)
 	}
 	added := 0
 	for lines := bufio.NewScanner(out); lines.Scan(); {

@@ -1,110 +1,158 @@
 package table
 
 import (
+	"bytes"
+	"embed"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
-	"time"
+	"text/template"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// row is one measured thing beside what it is compared with.
-type row struct {
-	work   string
-	what   string // who does it, how
-	figure string
-	ratio  float64 // to the peer or the limit; 0: this line is the peer
-	goal   string
-	met    bool
-	cost   string // processor time per item, peak memory
-	harm   string // lost, doubled, turned round
+// texts say what the figures mean. A figure in them is one of the record's.
+//
+//go:embed results.md.tmpl capacity.md.tmpl
+var texts embed.FS
+
+// document is what is made of the record.
+type document struct {
+	path string // from the folder of the record
+	made []byte
 }
 
-func (r row) verdict() string {
+// documents are the results with their plots, and the capacity page.
+func (r *record) documents() ([]document, error) {
+	out := []document{
+		{"rate.svg", plot("messages a second, every one of them durable", "messages under way at the same time", "a second", r.Rates)},
+		{"latency.svg", plot("how long it takes, by percentile", "percentile", "milliseconds", r.Waits)},
+	}
+	for _, d := range []struct{ name, path string }{{"results.md.tmpl", "RESULTS.md"}, {"capacity.md.tmpl", "../docs/capacity.md"}} {
+		made, err := r.fill(d.name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, document{d.path, made})
+	}
+	return out, nil
+}
+
+// publish writes the documents.
+func (r *record) publish(folder string) error {
+	docs, err := r.documents()
+	if err != nil {
+		return err
+	}
+	for _, d := range docs {
+		if err := write(filepath.Join(folder, d.path), d.made); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill fills in a text. A text that quotes what was not measured is an error:
+// each such paragraph asks first, with has.
+func (r *record) fill(name string) ([]byte, error) {
+	t, err := template.New(name).Option("missingkey=error").Funcs(template.FuncMap{
+		"has": func(names ...string) bool {
+			return !slices.ContainsFunc(names, func(n string) bool { _, ok := r.Values[n]; return !ok })
+		},
+		"v": func(name string) (float64, error) {
+			x, ok := r.Values[name]
+			if !ok {
+				return 0, fmt.Errorf("%s was not measured", name)
+			}
+			return x, nil
+		},
+		"mul": func(a, b float64) float64 { return a * b }, "div": func(a, b float64) float64 { return a / b },
+		"add": func(a ...float64) (sum float64) {
+			for _, x := range a {
+				sum += x
+			}
+			return sum
+		},
+		"span": span, "n": number0, "up": func(x float64) float64 { return float64(int(x + 0.999)) },
+	}).ParseFS(texts, name)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	if err := t.Execute(&b, r); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// number0 writes a number as precisely as it was measured: three digits.
+func number0(x float64) string {
 	switch {
-	case r.goal == "":
-		return ""
-	case r.met:
-		return "yes"
-	}
-	return "**no**"
-}
-
-// report is the table as it grows.
-type report struct {
-	began        time.Time
-	rows         []row
-	loops, waits lines // to be plotted: rates by concurrency, latencies by percentile
-}
-
-// add prints a row at once: the table takes minutes.
-func (r *report) add(rows ...row) {
-	for _, x := range rows {
-		fmt.Printf("%-46s %-30s %-24s %6s  %-8s %-6s %-34s %s\n", x.work, x.what, x.figure, ratio(x.ratio), x.goal, x.verdict(), x.cost, x.harm)
-	}
-	r.rows = append(r.rows, rows...)
-}
-
-func ratio(x float64) string {
-	if x == 0 {
-		return ""
+	case x >= 1000:
+		s := fmt.Sprintf("%.0f", x)
+		return s[:len(s)-3] + "," + s[len(s)-3:]
+	case x >= 100:
+		return fmt.Sprintf("%.0f", x)
+	case x >= 10:
+		return fmt.Sprintf("%.1f", x)
 	}
 	return fmt.Sprintf("%.2f", x)
 }
 
-// markdown is the table as it is kept, with the machine and the versions.
-func (r *report) markdown() string {
-	var b strings.Builder
-	say := func(format string, args ...any) { _, _ = fmt.Fprintf(&b, format+"\n", args...) }
-	say("# Results\n\nMade by `make bench` (%s, %.0f minutes). Every broker syncs each write before it answers (`sync_interval: always`), every",
-		r.began.Format(time.DateOnly), time.Since(r.began).Minutes())
-	say("directory with its default; load and servers share the machine. Ratios are of one run.\n")
-	say("%s\n", machine())
-	say("| work | who | figure | ratio | goal | met | cost | lost, doubled, turned round |\n|---|---|---|---|---|---|---|---|")
-	for _, x := range r.rows {
-		say("| %s | %s | %s | %s | %s | %s | %s | %s |", x.work, x.what, x.figure, ratio(x.ratio), x.goal, x.verdict(), x.cost, x.harm)
+// span writes seconds as a person says them.
+func span(seconds float64) string {
+	switch {
+	case seconds < 100:
+		return fmt.Sprintf("%.0f s", seconds)
+	case seconds < 100*60:
+		return fmt.Sprintf("%.0f min", seconds/60)
+	case seconds < 48*3600:
+		return fmt.Sprintf("%.0f h", seconds/3600)
 	}
-	if len(r.loops) > 0 {
-		say("\n![messages a second by concurrency](rate.svg)")
-	}
-	if len(r.waits) > 0 {
-		say("\n![latency by percentile](latency.svg)")
-	}
-	return b.String()
+	return fmt.Sprintf("%.0f days", seconds/86400)
 }
 
-// keep writes the table and its plots into a folder.
-func (r *report) keep(folder string) error {
-	if err := os.WriteFile(filepath.Join(folder, "RESULTS.md"), []byte(r.markdown()), 0o644); err != nil { //nolint:gosec // it is a document
-		return err
-	}
-	if len(r.loops) > 0 {
-		if err := plot(filepath.Join(folder, "rate.svg"), "at the same time", "messages a second, durable", r.loops); err != nil {
-			return err
+// Works are the rows by what they measure, in the order of the run.
+func (r *record) Works() []section {
+	var out []section
+	for _, x := range r.Rows {
+		i := slices.IndexFunc(out, func(s section) bool { return s.Work == x.work })
+		if i < 0 {
+			i, out = len(out), append(out, section{Work: x.work})
 		}
+		out[i].Lines = append(out[i].Lines, fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s |", x.what, x.figure, ratio(x.ratio), x.goal, x.verdict(), x.cost, x.harm))
 	}
-	if len(r.waits) == 0 {
-		return nil
-	}
-	return plot(filepath.Join(folder, "latency.svg"), "percentile", "milliseconds", r.waits)
+	return out
 }
 
-func (r *report) rate(who string, width int, rate float64) {
-	if r.loops == nil {
-		r.loops = lines{}
-	}
-	r.loops[who] = append(r.loops[who], point{float64(width), rate})
+// section is the rows of one kind of work, as a table has them.
+type section struct {
+	Work  string
+	Lines []string
 }
 
-func (r *report) wait(who string, of []time.Duration) {
-	if r.waits == nil {
-		r.waits = lines{}
+// Goals counts the goals that were met, and names those that were not.
+func (r *record) Goals() (g goals) {
+	for _, x := range r.Rows {
+		if x.goal == "" {
+			continue
+		}
+		if g.Set++; x.met {
+			g.Met++
+			continue
+		}
+		g.Missed = append(g.Missed, fmt.Sprintf("%s: %s", x.work, x.what))
 	}
-	r.waits[who] = percentiles(of)
+	return g
+}
+
+type goals struct {
+	Set, Met int
+	Missed   []string
 }
 
 func machine() string {
@@ -117,7 +165,17 @@ func machine() string {
 			}
 		}
 	}
-	return fmt.Sprintf("%d cores (%s), %s, nats-server %s, slapd %s.", runtime.NumCPU(), model, runtime.Version(), server.VERSION, slapdVersion())
+	return fmt.Sprintf("%d cores (%s), %s of memory, %s, nats-server %s, slapd %s", runtime.NumCPU(), model, ram(), runtime.Version(), server.VERSION, slapdVersion())
+}
+
+// ram is the machine's memory.
+func ram() string {
+	b, _ := os.ReadFile("/proc/meminfo")
+	var kb float64
+	if _, err := fmt.Sscanf(string(b), "MemTotal: %f kB", &kb); err != nil {
+		return "an unknown amount"
+	}
+	return fmt.Sprintf("%.0f GB", kb/(1<<20))
 }
 
 func slapdVersion() string {
@@ -129,7 +187,3 @@ func slapdVersion() string {
 	}
 	return version
 }
-
-func perSecond(x float64) string { return fmt.Sprintf("%.0f/s", x) }
-
-func ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000) }

@@ -3,6 +3,7 @@ package table
 import (
 	"flag"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -11,15 +12,18 @@ import (
 	"time"
 )
 
+const everyPart = "footprint,latency,registrations,takeover,loops,activations,growth,code"
+
 var (
 	longFlag   = flag.Bool("long", false, "everything at full size; it takes about an hour")
 	scaleFlag  = flag.Float64("scale", 1, "how much of the usual size: for trying the table out")
-	rowsFlag   = flag.String("rows", "footprint,latency,registrations,loops,activations,growth", "which parts of the table")
-	resultFlag = flag.String("results", "", "folder that the table and its plots are written to")
+	rowsFlag   = flag.String("rows", "", "which parts of the table: "+everyPart+"; without it all, and the results are kept")
+	resultFlag = flag.String("results", "", "folder that the results and their plots are written to")
+	updateFlag = flag.Bool("update", false, "write the documents anew from the record")
 )
 
 // build makes a program of one of our packages, or of a peer's module.
-func build(t *testing.T, dir, module, pkg string, flags ...string) string {
+func build(t testing.TB, dir, module, pkg string, flags ...string) string {
 	t.Helper()
 	out := filepath.Join(dir, filepath.Base(pkg)+filepath.Base(module))
 	cmd := exec.Command("go", slices.Concat([]string{"build", "-o", out}, flags, []string{pkg})...)
@@ -31,64 +35,142 @@ func build(t *testing.T, dir, module, pkg string, flags ...string) string {
 	return out
 }
 
-// TestTable measures and prints the table. It fails when something was lost,
-// doubled or turned round, and not when a goal of speed is missed: that is what
-// the table is for.
-func TestTable(t *testing.T) {
-	dir := t.TempDir()
-	binary, server, loop := build(t, dir, ".", "usn.no/matricula/cmd/matricula", "-trimpath", "-ldflags=-s -w"), build(t, dir, ".", "github.com/nats-io/nats-server/v2"), build(t, dir, ".", "usn.no/matricula/bench/loop")
-	if binary == "" || server == "" || loop == "" {
+// programs are what is measured, built before anything is.
+type programs struct {
+	matricula, server string
+	kratos            []string
+	loops             map[string][]string
+}
+
+func buildAll(t testing.TB, dir string, parts []string) programs {
+	t.Helper()
+	p := programs{matricula: build(t, dir, ".", "usn.no/matricula/cmd/matricula", "-trimpath", "-ldflags=-s -w"), server: build(t, dir, ".", "github.com/nats-io/nats-server/v2")}
+	loop := build(t, dir, ".", "usn.no/matricula/bench/loop")
+	if p.matricula == "" || p.server == "" || loop == "" {
 		t.Fatal("what is to be measured does not build")
 	}
-	n := func(usual, long int) int {
-		if *longFlag {
-			usual = long
+	p.loops = map[string][]string{"ours": {loop, "ours"}, "keyed": {loop, "keyed"}}
+	if slices.Contains(parts, "loops") {
+		if out := build(t, dir, "../peers/watermill", "."); out != "" {
+			p.loops["watermill"] = []string{out}
 		}
-		return max(int(float64(usual)**scaleFlag), 20)
+		if out := build(t, dir, "../peers/benthos", "."); out != "" {
+			p.loops["benthos"] = []string{out, "-c", "../peers/benthos/loop.yaml"}
+		}
 	}
-	r := &report{began: time.Now()}
-	for _, part := range strings.Split(*rowsFlag, ",") {
-		t.Run(part, func(t *testing.T) {
-			switch part {
-			case "footprint":
-				footprintRows(t, r, binary)
-			case "latency":
-				latencyRows(t, r, binary, n(100, 1000))
-			case "registrations":
-				registrationRows(t, r, binary, n(10000, 20000))
-			case "loops":
-				peers := map[string][]string{"ours": {loop, "ours"}, "keyed": {loop, "keyed"}}
-				if p := build(t, dir, "../peers/watermill", "."); p != "" {
-					peers["watermill"] = []string{p}
-				}
-				if p := build(t, dir, "../peers/benthos", "."); p != "" {
-					peers["benthos"] = []string{p, "-c", "../peers/benthos/loop.yaml"}
-				}
-				loopRows(t, r, server, peers, []int{1, 16, 64}, n(4000, 20000), 6)
-			case "activations":
-				var kratos []string
-				if p := build(t, dir, "../peers/kratos", ".", "-tags", "sqlite"); p != "" {
-					kratos = []string{p}
-				}
-				activationRows(t, r, binary, n(600, 4000), time.Duration(n(30, 300))*time.Second, kratos)
-			case "growth":
-				sizes := []int{1000, 10000}
-				if *longFlag {
-					sizes = append(sizes, 100000)
-				}
-				for i := range sizes {
-					sizes[i] = max(int(float64(sizes[i])**scaleFlag), 20)
-				}
-				growthRows(t, r, binary, sizes, n(2000, 2000))
-			default:
-				t.Fatalf("there is no part %q", part)
-			}
-		})
+	if slices.Contains(parts, "activations") {
+		if out := build(t, dir, "../peers/kratos", ".", "-tags", "sqlite"); out != "" {
+			p.kratos = []string{out}
+		}
 	}
-	fmt.Printf("\n%s\n", r.markdown())
-	if *resultFlag != "" && !t.Failed() {
-		if err := r.keep(*resultFlag); err != nil {
+	return p
+}
+
+// size is how much of a thing a run does.
+func size(usual, long int) int {
+	if *longFlag {
+		usual = long
+	}
+	return max(int(float64(usual)**scaleFlag), 20)
+}
+
+func growthSizes() []int {
+	sizes := []int{size(1000, 1000), size(10000, 10000)}
+	if *longFlag {
+		sizes = append(sizes, size(100000, 100000))
+	}
+	return sizes
+}
+
+// rows measures one part of the table; nil where there is no such part.
+func (x programs) rows(part string) func(t testing.TB, r *report) {
+	return map[string]func(t testing.TB, r *report){
+		"footprint":     func(t testing.TB, r *report) { footprintRows(t, r, x.matricula) },
+		"latency":       func(t testing.TB, r *report) { latencyRows(t, r, x.matricula, size(300, 2000)) },
+		"registrations": func(t testing.TB, r *report) { registrationRows(t, r, x.matricula, size(8000, 20000)) },
+		"takeover":      func(t testing.TB, r *report) { takeoverRows(t, r, x.matricula, size(1500, 6000)) },
+		"loops": func(t testing.TB, r *report) {
+			loopRows(t, r, x.server, x.loops, []int{1, 16, 64}, size(4000, 20000), 6)
+		},
+		"activations": func(t testing.TB, r *report) {
+			activationRows(t, r, x.matricula, size(600, 4000), time.Duration(size(30, 300))*time.Second, x.kratos)
+		},
+		"growth": func(t testing.TB, r *report) { growthRows(t, r, x.matricula, growthSizes(), size(2000, 2000)) },
+		"code":   codeRows,
+	}[part]
+}
+
+// TestTable measures and prints the table. It fails when something was lost,
+// doubled or turned round, or could not be measured, and not when a goal of
+// speed is missed: that is what the table is for. A whole run keeps its results.
+func TestTable(t *testing.T) {
+	if *resultFlag == "" && *rowsFlag == "" {
+		t.Skip("this measures for minutes: make bench")
+	}
+	whole := *rowsFlag == ""
+	if whole {
+		*rowsFlag = everyPart
+	}
+	parts := strings.Split(*rowsFlag, ",")
+	x := buildAll(t, t.TempDir(), parts)
+	r := newReport(commandLine())
+	for _, name := range parts {
+		began := time.Now()
+		rows := x.rows(name)
+		if rows == nil {
+			t.Fatalf("there is no part %q", name)
+		}
+		measure(t, r, name, func(t testing.TB) { rows(t, r) })
+		fmt.Printf("-- %s took %.0f s\n", name, time.Since(began).Seconds())
+	}
+	r.Minutes, r.Others[1] = time.Since(r.began).Minutes(), busy()
+	results, err := r.fill("results.md.tmpl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Printf("\n%s\n", results)
+	if !whole {
+		fmt.Println("A part of the table: bench/RESULTS.md stays as it is.")
+	} else if err := r.keep(*resultFlag); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func commandLine() string {
+	switch {
+	case *longFlag:
+		return "make bench-long"
+	case *scaleFlag != 1:
+		return fmt.Sprintf("make bench SCALE=%g", *scaleFlag)
+	}
+	return "make bench"
+}
+
+// The results, the plots and the capacity page say what the last whole run
+// measured, figure by figure; -update writes them anew after their texts were
+// changed.
+func TestDocumentsSayWhatWasMeasured(t *testing.T) {
+	t.Parallel()
+	r, err := readRecord("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *updateFlag {
+		if err := r.publish(".."); err != nil {
 			t.Fatal(err)
+		}
+	}
+	docs, err := r.documents()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range docs {
+		have, err := os.ReadFile(filepath.Join("..", d.path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(have) != string(d.made) {
+			t.Errorf("%s is not what bench/%s says: go test ./table -run Documents -args -update", d.path, recordFile)
 		}
 	}
 }
