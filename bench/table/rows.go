@@ -60,9 +60,10 @@ func (l looped) row(work string, ratio float64, goal string) row {
 func activationRows(t testing.TB, r *report, binary string, n int, opening time.Duration, kratos []string) {
 	const work = "activations over HTTP, whole journey"
 	p := newPlace(t, binary, "127.0.0.1:9", "2027-08-01")
-	coming := max(int(opening.Seconds()*80), 20)
+	// as many as can come at 76 a second, which is more than two cores can hash
+	coming, beyond := max(int(opening.Seconds()*0.8*76), 20), max(int(opening.Seconds()/2*1.5*76), 20)
 	var people []person
-	for _, q := range invent(0, 2*(n+coming)) {
+	for _, q := range invent(0, 2*(n+coming+beyond)) {
 		if q.Role == "employee" {
 			people = append(people, q)
 		}
@@ -90,12 +91,14 @@ func activationRows(t testing.TB, r *report, binary string, n int, opening time.
 	r.value("activations.bare", bare)
 	r.value("activations.portal", millis(c.portal/time.Duration(max(c.done, 1))))
 	r.memory("portal", "activations", c.peak)
-	openingRows(r, p, people[n:], links, 0.8*c.rate, opening)
+	openingRows(r, p, people[:n], people[n:n+coming], links, 0.8*c.rate, opening)
 	r.memory("portal", "the opening minute", memory(portal.cmd.Process.Pid, true))
+	p.overloadRows(r, portal, people[n+coming:], links, c.rate, opening/2)
 }
 
-// openingRows: the minute in which a window opens.
-func openingRows(r *report, p *place, people []person, links map[string]string, rate float64, opening time.Duration) {
+// openingRows: the minute in which a window opens; active people sign in
+// meanwhile.
+func openingRows(r *report, p *place, active, people []person, links map[string]string, rate float64, opening time.Duration) {
 	const work = "opening minute: everybody presses twice, 5 % wrong numbers, slow clients, the intake drains"
 	people = people[:min(len(people), int(rate*opening.Seconds()))]
 	stop := slowClients(p.portal, 100)
@@ -107,7 +110,9 @@ func openingRows(r *report, p *place, people []person, links map[string]string, 
 		defer close(backlog) // also where it fails
 		backlog <- p.register(more, 1)
 	}()
+	signing := p.keepSigningIn(active)
 	c := p.arrive(people, links, rate)
+	signed := signing()
 	drained := <-backlog
 	if c.done != len(people) || drained.lost != 0 {
 		p.t.Errorf("%d of %d people got in, %d events were lost", c.done, len(people), drained.lost)
@@ -123,4 +128,5 @@ func openingRows(r *report, p *place, people []person, links map[string]string, 
 		cost: fmt.Sprintf("intake %s beside it, alone see above", perSecond(float64(len(more))/drained.took.Seconds())),
 		harm: fmt.Sprintf("%d of %d done, %d errors; intake %d lost of %d", c.done, len(people), len(c.errs), drained.lost, p.entries()-before),
 	})
+	r.add(signed.row(work))
 }
