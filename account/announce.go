@@ -169,10 +169,11 @@ func (l *Lifecycle) handles(a announcement) []string {
 }
 
 // candidates yields usernames: the student number for students, from the name
-// for employees, from neither for protected persons.
+// for employees, from neither for who is protected or reserved against
+// publishing.
 func (l *Lifecycle) candidates(a announcement, id string) func(func(string) bool) {
 	return func(yield func(string) bool) {
-		if hidden(a.protection) {
+		if hidden(a.protection) || a.reserved {
 			policy.OpaqueUsernames(id)(yield)
 			return
 		}

@@ -91,6 +91,11 @@ type Explanation struct {
 	Answer string
 	At     time.Time // the instant that the answer is about; zero: none
 	Also   []string
+	AlsoAt []time.Time // the instant that each of Also is about
+}
+
+func (e *Explanation) further(answer string, at time.Time) {
+	e.Also, e.AlsoAt = append(e.Also, answer), append(e.AlsoAt, at)
 }
 
 // Explain says why the person of s cannot activate. The first obstacle that
@@ -107,11 +112,11 @@ func Explain(s Situation) Explanation {
 	if e.Answer == Erased {
 		e.At = a.Erased
 	}
-	if _, parked := s.refused(true); parked {
-		e.Also = append(e.Also, Parked)
+	if r, parked := s.refused(true); parked {
+		e.further(Parked, r.At)
 	}
 	if len(s.Held) > 0 {
-		e.Also = append(e.Also, HeldByBrake)
+		e.further(HeldByBrake, time.Time{})
 	}
 	return e
 }
@@ -179,7 +184,7 @@ func pendingAnswer(s Situation) Explanation {
 	}
 	e := obstacles[0]
 	for _, o := range obstacles[1:] {
-		e.Also = append(e.Also, o.Answer)
+		e.further(o.Answer, o.At)
 	}
 	return e
 }

@@ -43,6 +43,17 @@ func TestProtectedPersonIsNamedAfterNobodyAndNoLetterTellsWhere(t *testing.T) {
 	}
 }
 
+func TestWhoIsReservedAgainstPublishingIsNamedAfterNobody(t *testing.T) {
+	t.Parallel()
+	w := bucketWorld(t)
+	e := protected("104712", "none")
+	e.PublishReservation = true
+	w.must(w.EmployeeRegistered(t.Context(), w.meta(events.SourceHR, "104712", w.clock()), events.EmployeeRegistered{Employee: e}))
+	if a := w.find(account.ByLIN, "employee:104712"); strings.Contains(a.Username, "kar") || strings.Contains(a.Username, "nor") {
+		t.Errorf("who is reserved against publishing is %s", a.Username)
+	}
+}
+
 func TestProtectionThatComesLaterHidesAtOnceAndKeepsTheUsername(t *testing.T) {
 	t.Parallel()
 	w := bucketWorld(t)

@@ -106,6 +106,9 @@ func TestAdoptingAddsWhatIsMissingAndNothingElse(t *testing.T) {
 	if err := blind.Existing(t.Context(), func(account.Existing) bool { return true }); !errors.Is(err, account.ErrInvalid) {
 		t.Errorf("who may not see passwords takes everybody for new: %v", err)
 	}
+	if _, err := d.Find(t.Context(), account.Key{Kind: account.ByLIN, Value: "employee:104711"}); !errors.Is(err, account.ErrNotFound) {
+		t.Errorf("an entry that is no account yet is found by its employee number: %v", err)
+	}
 	kari, day := found["kari/Kari"], time.Date(2027, 6, 1, 0, 0, 0, 0, time.UTC)
 	a := account.Account{
 		ID: "aaaaaaaaaaaaaaaaaaaaaaaaaa", Origin: "adopted", Username: "kari", State: account.Active, Why: account.Why{Reason: account.WhyActivated, Since: day},

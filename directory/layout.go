@@ -104,7 +104,8 @@ func (l layout) lookup(k account.Key) (base string, scope int, filter string, er
 	case account.ByHandle:
 		filter = "(matriculaHandle=" + value + ")"
 	case account.ByLIN:
-		filter = "(norEduPersonLIN=" + ldap.EscapeFilter(l.realm+":"+k.Value) + ")"
+		// Entries from before us have such numbers, too.
+		filter = "(&(objectClass=matriculaAccount)(norEduPersonLIN=" + ldap.EscapeFilter(l.realm+":"+k.Value) + "))"
 	default:
 		return "", 0, "", fmt.Errorf("ldap: %w: no key of kind %q", account.ErrInvalid, k.Kind)
 	}

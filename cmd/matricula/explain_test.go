@@ -219,6 +219,13 @@ func TestExplainTellsOfDeadLettersAboutThePerson(t *testing.T) {
 	if e, text := d.ask(asked{name: "256789"}, "en"); e.Answer != account.Parked || !strings.Contains(text, "matricula dead show d2") {
 		t.Errorf("a parked event that names the account is explained as %+v", e)
 	}
+	d.student("256791", otherNumber, func(a *account.Account) { a.State, a.Why.Reason = account.Active, account.WhyActivated })
+	if err := aside.Bury(t.Context(), events.DeadLetter{ID: "d3", Reason: events.ReasonParked, Subject: "admissions.student.updated.256791", Time: d.clock.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	if e, text := d.ask(asked{name: "256791"}, "en"); e.Answer != account.IsActive || !strings.Contains(text, "waits for a human since 2027-07-25 12:00") {
+		t.Errorf("what was parked about somebody active is explained as %s", text)
+	}
 }
 
 func TestIdentityNumbersComeFromStandardInputOnly(t *testing.T) {

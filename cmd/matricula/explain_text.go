@@ -113,25 +113,12 @@ func (t texts) put(e account.Explanation, s account.Situation, at surroundings) 
 		"{words}", orDash(words), "{dead}", newest.ID, "{reason}", newest.Reason, "{into}", orDash(at.into), "{portal}", at.portal,
 	}
 	out.Text, out.Next = t.say(e.Answer, pairs...), t.say(e.Answer+"_next", pairs...)
-	for _, code := range e.Also {
+	for i, code := range e.Also {
 		further := slices.Clone(pairs)
-		further[1] = oslo(furtherAt(code, s))
+		further[1] = oslo(e.AlsoAt[i])
 		out.also = append(out.also, t.say(code, further...))
 	}
 	return out
-}
-
-// furtherAt is the instant that a further obstacle is about.
-func furtherAt(code string, s account.Situation) time.Time {
-	switch code {
-	case account.WindowClosed:
-		return s.Opening.At
-	case account.WindowOver:
-		return s.Opening.Closes
-	case account.LetterLater:
-		return s.Invites
-	}
-	return s.Letter.At
 }
 
 func timeOrNil(t time.Time) *time.Time {
