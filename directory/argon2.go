@@ -52,6 +52,7 @@ const scheme = "{ARGON2}"
 type Hasher struct {
 	argon2 Argon2
 	slots  slots
+	memory reclaimer
 }
 
 // NewHasher makes a Hasher. Zero costs are DefaultArgon2, zero slots as many
@@ -107,7 +108,14 @@ func (h *Hasher) Matches(ctx context.Context, hash, password string) (bool, erro
 		return false, err
 	}
 	defer h.slots.give()
-	return matches(hash, p), nil
+	return h.matches(hash, p), nil
+}
+
+// key is argon2id; the caller has a slot.
+func (h *Hasher) key(composed string, salt []byte, p Argon2, length uint32) []byte {
+	done := h.memory.use()
+	defer done()
+	return argon2.IDKey([]byte(composed), salt, p.Time, p.Memory, p.Threads, length)
 }
 
 // hash is in the form that OpenLDAP's argon2 module verifies.
@@ -115,12 +123,12 @@ func (h *Hasher) hash(composed string) string {
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // never fails
 	p := h.argon2
-	sum := argon2.IDKey([]byte(composed), salt, p.Time, p.Memory, p.Threads, 32)
+	sum := h.key(composed, salt, p, 32)
 	b64 := base64.RawStdEncoding.EncodeToString
 	return fmt.Sprintf("%s$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", scheme, argon2.Version, p.Memory, p.Time, p.Threads, b64(salt), b64(sum))
 }
 
-func matches(hash, composed string) bool {
+func (h *Hasher) matches(hash, composed string) bool {
 	part := strings.Split(strings.TrimPrefix(hash, scheme), "$")
 	if !strings.HasPrefix(hash, scheme) || len(part) != 6 || part[1] != "argon2id" || part[2] != fmt.Sprintf("v=%d", argon2.Version) {
 		return false
@@ -137,6 +145,6 @@ func matches(hash, composed string) bool {
 	if err != nil || len(want) < 16 || len(want) > 128 {
 		return false
 	}
-	got := argon2.IDKey([]byte(composed), salt, p.Time, p.Memory, p.Threads, uint32(len(want)))
+	got := h.key(composed, salt, p, uint32(len(want)))
 	return subtle.ConstantTimeCompare(got, want) == 1
 }

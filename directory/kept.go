@@ -55,7 +55,7 @@ func (h *Hasher) Renew(ctx context.Context, kept []Kept, was, now account.Accoun
 	}
 	defer h.slots.give()
 	for _, k := range kept {
-		if matches(k.Hash, p) {
+		if h.matches(k.Hash, p) {
 			return "", nil, account.ErrSamePassword
 		}
 	}

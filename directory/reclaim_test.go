@@ -1,0 +1,33 @@
+package directory
+
+import (
+	"runtime"
+	"testing"
+	"time"
+)
+
+func TestMemoryOfAHashIsCollectedBeforeTheNext(t *testing.T) {
+	t.Parallel()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	var r reclaimer
+	r.use()()
+	if r.left != 1 || r.hashed <= 0 {
+		t.Fatalf("after one hash %d are left, which took %s", r.left, r.hashed)
+	}
+	r.hashed = time.Minute
+	r.use()
+	runtime.ReadMemStats(&after)
+	if r.left != 0 || after.NumForcedGC == before.NumForcedGC {
+		t.Errorf("before the next hash nothing was collected: %d are left", r.left)
+	}
+}
+
+func TestCollectionsTakeNoMoreThanTheirShare(t *testing.T) {
+	t.Parallel()
+	r := reclaimer{left: 1, hashed: time.Second, collected: time.Second}
+	r.use()
+	if r.left != 1 {
+		t.Error("memory was collected although collecting had taken as long as hashing")
+	}
+}
