@@ -57,11 +57,42 @@ func (l *languages) text(lang, key string, pairs ...any) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("text %q is missing in %q", key, lang)
 	}
-	var swap []string
-	for i := 0; i+1 < len(pairs); i += 2 {
-		swap = append(swap, "{"+fmt.Sprint(pairs[i])+"}", fmt.Sprint(pairs[i+1]))
+	return filled(t, pairs), nil
+}
+
+// filled puts values into the places of a text, in one pass: what a value holds
+// is never a place. A place that has no value stays as it is.
+func filled(t string, pairs []any) string {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(t, "{")
+		name, after, whole := strings.Cut(rest, "}")
+		if !found || !whole {
+			break
+		}
+		_, _ = b.WriteString(before)
+		if i := named(pairs, name); i >= 0 {
+			_, _ = fmt.Fprint(&b, pairs[i])
+			t = after
+		} else {
+			_ = b.WriteByte('{')
+			t = rest
+		}
 	}
-	return strings.NewReplacer(swap...).Replace(t), nil
+	if b.Len() == 0 {
+		return t
+	}
+	return b.String() + t
+}
+
+// named is where the value of a name stands among name, value pairs, or -1.
+func named(pairs []any, name string) int {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i] == name {
+			return i + 1
+		}
+	}
+	return -1
 }
 
 // fromPerson marks a language cookie that was not chosen: it came from a

@@ -5,35 +5,30 @@ import (
 	"embed"
 	"html/template"
 	"net/http"
-	"strings"
+	"sync"
 	"time"
 )
 
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-// pages is one template set per page, each on top of the layout.
-type pages map[string]*template.Template
+// pages is every template of the site, in one set: what the pages share is kept
+// and looked through once. A page stands between "top" and "bottom".
+type pages struct{ all *template.Template }
 
 func loadPages() (pages, error) {
-	all := pages{}
-	entries, err := templateFiles.ReadDir("templates")
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range entries {
-		name, _ := strings.CutSuffix(e.Name(), ".html")
-		if name == "layout" {
-			continue
+	all, err := template.New("pages").Option("missingkey=error").ParseFS(templateFiles, "templates/*.html")
+	return pages{all}, err
+}
+
+// render writes a page into b.
+func (p pages) render(b *bytes.Buffer, page string, v view) error {
+	for _, part := range []string{"top", page, "bottom"} {
+		if err := p.all.ExecuteTemplate(b, part, v); err != nil {
+			return err
 		}
-		t, err := template.New("layout.html").Option("missingkey=error").
-			ParseFS(templateFiles, "templates/layout.html", "templates/"+e.Name())
-		if err != nil {
-			return nil, err
-		}
-		all[name] = t
 	}
-	return all, nil
+	return nil
 }
 
 // view is what a template sees. Its methods hold the words, so that a template
@@ -97,10 +92,27 @@ func (s *site) view(lang, title string, data any) view {
 		Style: s.assets.Style.URL, Script: s.assets.Script.URL, Logo: s.assets.Logo.URL}
 }
 
+// sheets are what pages are written on, used again and again: the largest page
+// would otherwise grow a new one in steps.
+type sheets struct{ pool sync.Pool }
+
+func (s *sheets) take() *bytes.Buffer {
+	if b, ok := s.pool.Get().(*bytes.Buffer); ok {
+		return b
+	}
+	return new(bytes.Buffer)
+}
+
+func (s *sheets) give(b *bytes.Buffer) {
+	b.Reset()
+	s.pool.Put(b)
+}
+
 // show writes a page, whole or not at all.
 func (s *site) show(w http.ResponseWriter, r *http.Request, status int, page string, v view) {
-	var b bytes.Buffer
-	if err := s.pages[page].Execute(&b, v); err != nil {
+	b := s.sheets.take()
+	defer s.sheets.give(b)
+	if err := s.pages.render(b, page, v); err != nil {
 		requestOf(r).err = err
 		http.Error(w, "500", http.StatusInternalServerError)
 		return

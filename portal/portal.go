@@ -28,7 +28,7 @@ type Clicks interface {
 	// Look opens a ticket and changes nothing.
 	Look(ctx context.Context, ticket string) (account.Visit, error)
 	// Prove checks the identity number of whoever holds the ticket. Role is
-	// student or employee, and empty for a reset.
+	// student or employee; for a reset it is not looked at.
 	Prove(ctx context.Context, ticket, role, number string) (account.Proof, error)
 	// Judge answers every password rule and changes nothing.
 	Judge(ctx context.Context, proof, password string) ([]account.Answer, error)
@@ -130,6 +130,7 @@ type site struct {
 	limits    *limiter
 	languages *languages
 	pages     pages
+	sheets    sheets
 	assets    assets
 	rules     documents
 	privacy   documents
