@@ -10,8 +10,8 @@ import (
 )
 
 // Prove checks the identity number that the holder of a ticket types. Before
-// the opening it refuses and counts nothing. role is student, employee, or
-// empty for a reset.
+// the opening it refuses and counts nothing. role is student or employee; for a
+// reset it is not looked at.
 //
 // Errors: those of Look, *NotOpenError, *WrongNumberError, ErrWrongRole.
 func (l *Lifecycle) Prove(ctx context.Context, ticket, role, number string) (Proof, error) {

@@ -77,43 +77,51 @@ func (s *site) identify(w http.ResponseWriter, r *http.Request, visit account.Vi
 	s.form(w, r, "identify", "/activate", s.view(s.languageOf(w, r, visit.Language), title, form), problems)
 }
 
-// prove takes the form. What can be seen to be incomplete is answered here and
-// costs no attempt.
+// prove takes the form. A complete one reaches the domain also when the link
+// cannot help any more: it is the domain that says so, and records that it did.
 func (s *site) prove(w http.ResponseWriter, r *http.Request, values url.Values) {
 	ticket, ctx := s.ticket(r), r.Context()
 	if ticket == "" {
 		s.refuse(w, r, linkGone)
 		return
 	}
-	visit, err := s.Clicks.Look(ctx, ticket)
 	form := identity{Role: values.Get("role"), Number: values.Get("number")}
-	if visit.Purpose == account.PurposeReset {
-		form.Role = ""
-	}
-	lang := s.languageOf(w, r, visit.Language)
-	// A complete form reaches the domain also when the link cannot help any
-	// more: it is the domain that says so, and records that it did.
-	if problems := s.incomplete(lang, visit.Purpose, form); len(problems) > 0 {
-		switch {
-		case err != nil:
-			s.fail(w, r, visit.Language, err)
-		case !visit.Opens.IsZero():
-			s.closed(w, r, http.StatusForbidden, visit.Language, visit.Opens)
-		default:
-			s.identify(w, r, visit, form, problems)
-		}
+	if len(s.incomplete(bokmal, account.PurposeActivate, form)) > 0 && s.mend(w, r, ticket, &form) {
 		return
 	}
 	proof, err := s.Clicks.Prove(ctx, ticket, form.Role, digits(form.Number))
 	if err != nil {
+		visit, _ := s.Clicks.Look(ctx, ticket) // for its language: what is wrong, Prove has said
 		s.unproved(w, r, visit, form, err)
 		return
 	}
+	lang := s.languageOf(w, r, proof.Language)
 	if err := s.keepProof(w, ticket, proof); err != nil {
-		s.fail(w, r, visit.Language, err)
+		s.fail(w, r, lang, err)
 		return
 	}
 	seeOther(w, "/activate/password")
+}
+
+// mend answers a form that is seen to be incomplete for what the link is for:
+// that costs no attempt. A reset asks for no role.
+func (s *site) mend(w http.ResponseWriter, r *http.Request, ticket string, form *identity) (answered bool) {
+	visit, err := s.Clicks.Look(r.Context(), ticket)
+	if visit.Purpose == account.PurposeReset {
+		form.Role = ""
+	}
+	problems := s.incomplete(s.languageOf(w, r, visit.Language), visit.Purpose, *form)
+	switch {
+	case len(problems) == 0:
+		return false
+	case err != nil:
+		s.fail(w, r, visit.Language, err)
+	case !visit.Opens.IsZero():
+		s.closed(w, r, http.StatusForbidden, visit.Language, visit.Opens)
+	default:
+		s.identify(w, r, visit, *form, problems)
+	}
+	return true
 }
 
 // unproved answers what Prove refused: what the person can mend on the same

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -163,9 +162,6 @@ func (l *life) Prove(_ context.Context, ticket, role, number string) (account.Pr
 			return account.Proof{}, account.ErrFrozen
 		}
 		return account.Proof{}, &account.WrongNumberError{Left: wrongNumbers - i.wrong}
-	}
-	if i.purpose == account.PurposeReset && role != "" {
-		return account.Proof{}, errors.New("a reset was given a role")
 	}
 	if i.purpose == account.PurposeActivate && !slices.Contains(i.roles, role) {
 		return account.Proof{}, account.ErrWrongRole
