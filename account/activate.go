@@ -261,10 +261,8 @@ func factName(what string) string {
 }
 
 // hurry tells a worker that there are facts. Without it they are found a
-// little later.
+// little later, so that nobody waits for the broker to have stored it.
 func (l *Lifecycle) hurry(ctx context.Context, id string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bestEffort)
-	defer cancel()
 	at := l.Now()
 	if err := l.clock(ctx); err != nil {
 		return // a time that is hours ahead would be refused
@@ -273,9 +271,18 @@ func (l *Lifecycle) hurry(ctx context.Context, id string) {
 		Meta: events.Meta{ID: letterID("acted", id, at.Format(time.RFC3339Nano)), Source: events.SourcePortal, Subject: id, Time: at},
 		Data: events.AccountActed{Account: id},
 	}
-	if err := l.Publisher.Publish(ctx, e); err != nil {
-		l.report("hurry", err)
+	say := func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bestEffort)
+		defer cancel()
+		if err := l.Publisher.Publish(ctx, e); err != nil {
+			l.report("hurry", err)
+		}
 	}
+	if l.Behind == nil {
+		say()
+		return
+	}
+	l.Behind(say)
 }
 
 func (l *Lifecycle) report(what string, err error) {

@@ -53,6 +53,9 @@ type Lifecycle struct {
 	// Clock tells whether Now can be relied on; nil: always. While it answers
 	// an error no link is decided about, whose window and end the time decides.
 	Clock func(context.Context) error
+	// Behind runs what nobody has to wait for beside the answer to a click; nil:
+	// before it.
+	Behind func(func())
 	// Report is told of what went wrong without changing the answer to a
 	// click: a denied activation whose audit event could not be published.
 	Report func(what string, err error)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -32,6 +33,7 @@ type portalRole struct {
 	witness  *witness
 	listener net.Listener
 	server   *http.Server
+	behind   sync.WaitGroup // what goes on after an answer
 }
 
 func (s *system) newPortal(ctx context.Context) (*portalRole, error) {
@@ -52,7 +54,7 @@ func (s *system) newPortal(ctx context.Context) (*portalRole, error) {
 	if r.life, err = s.clicks(pub, p); err != nil {
 		return nil, err
 	}
-	r.life.Clock = r.witness.agrees
+	r.life.Clock, r.life.Behind = r.witness.agrees, r.behind.Go
 	handler, err := s.pages(r.life, pub)
 	if err != nil {
 		return nil, err
@@ -163,5 +165,7 @@ func (r *portalRole) run(ctx context.Context) error {
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
-	return r.server.Shutdown(grace)
+	err := r.server.Shutdown(grace)
+	r.behind.Wait() // bounded: a second each
+	return err
 }
