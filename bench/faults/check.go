@@ -57,6 +57,7 @@ func (h *house) check(where string, calm mark) {
 	h.accounts(v)
 	h.mail(v)
 	h.audit(v)
+	h.carried(v)
 	h.inOrder(v)
 	h.remembered(v)
 	h.signIns(v)

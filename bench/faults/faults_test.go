@@ -99,7 +99,7 @@ func TestTakenOutSafeguardsAreSeen(t *testing.T) {
 		t.Run(mutant, func(t *testing.T) {
 			h := newHouse(t, binary, server, 1, mutant)
 			h.patience = 12 * time.Second
-			began := time.Now()
+			began := h.fair.mark()
 			st := storm{name: mutant, roles: []string{"worker-1", "portal-1"}, people: 40, last: 10 * time.Second}
 			if mutant == "without.order" { // taken out at the broker, whose settings a role that starts would refuse
 				st.roles, st.prepare = nil, h.manyAtOnce
@@ -109,10 +109,9 @@ func TestTakenOutSafeguardsAreSeen(t *testing.T) {
 			if seen < 0 {
 				t.Fatalf("nobody noticed: %v", h.violated)
 			}
-			took := time.Since(began)
-			fmt.Printf("%s: red after %.0f s: %.200s\n", mutant, took.Seconds(), h.violated[seen])
-			if took > time.Minute {
-				t.Errorf("red only after %s", took)
+			fmt.Printf("%s: red after %s: %.200s\n", mutant, h.fair.said(began), h.violated[seen])
+			if h.fair.over(began, time.Minute) {
+				t.Errorf("red only after %s", h.fair.said(began))
 			}
 		})
 	}

@@ -38,6 +38,18 @@ func (h *house) inOrder(v *view) {
 	}
 }
 
+// carried holds I6 at any moment, storm or not: whoever has a password is told
+// of in the audit stream, or their entry still holds the fact that will. What
+// is in neither can never be told. The directory was looked at first.
+func (h *house) carried(v *view) {
+	for _, e := range v.all {
+		account := e.GetAttributeValue("matriculaId")
+		if e.GetAttributeValue("matriculaPasswordSince") != "" && e.GetAttributeValue("matriculaUnsent") == "" && v.count(account, events.AuditActivated) == 0 {
+			h.violation("I6", "%s has a password, and nothing tells or will tell of it", e.GetAttributeValue("uid"))
+		}
+	}
+}
+
 // arrivals are the places of our sources' events in the intake, by ID: the
 // first, where one came twice.
 func (h *house) arrivals() (map[string]uint64, error) {
