@@ -252,6 +252,11 @@ func (h *house) round(n int, s storm) {
 			busy = false
 		case <-time.After(100 * time.Millisecond):
 		}
+		if busy && h.mutant != "" && h.wrongAlready() {
+			cancel()
+			<-living
+			return
+		}
 		if busy && h.fair.over(calm, h.patience) {
 			h.violation("I13", "%s: people were still busy %s after the last fault, the bound is %s", s.name, h.fair.said(calm), h.patience)
 			cancel()
