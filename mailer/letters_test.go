@@ -224,6 +224,13 @@ func TestOverrideThatDoesNotHoldIsRefusedAtStart(t *testing.T) {
 		"letter that links away":  {file("letters/leaving.tmpl", `{{define "body"}}{{template "p" "https://evil.example/"}}{{end}}`), "not the portal"},
 		"HTML with another link": {file("layout.html.tmpl",
 			`<html><body>{{template "body" .}}<a href="https://www.example.no/it-hjelp">x</a><a href="https://konto.example.no/x">y</a></body></html>`), "same links"},
+		"image without a scheme": {file("letters/leaving.tmpl",
+			`{{define "body"}}{{template "p" .Hello}}<img alt="" src="//evil.example/1.png">{{end}}`), "neither loads"},
+		"style from elsewhere": {file("letters/leaving.tmpl",
+			`{{define "body"}}{{template "p" .Hello}}<style>@import "//evil.example/1.css";</style>{{end}}`), "neither loads"},
+		"background": {file("letters/leaving.tmpl",
+			`{{define "body"}}<p style="background:URL(//evil.example/1)">{{.Hello}}</p>{{end}}`), "neither loads"},
+		"script":                       {file("letters/leaving.tmpl", `{{define "body"}}{{template "p" .Hello}}<script>1</script>{{end}}`), "neither loads"},
 		"template that does not parse": {file("parts.text.tmpl", `{{define "p"}}`), "letters/"},
 	} {
 		t.Run(name, func(t *testing.T) {

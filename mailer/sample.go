@@ -103,6 +103,9 @@ func (t *Templates) checkOne(s Sample) error {
 	if s.Link != "" && !slices.Contains(inHTML, s.Link) {
 		return errors.New("letter lacks the link it is sent for")
 	}
+	if found := active.FindString(r.HTML); found != "" {
+		return fmt.Errorf("letter holds %q: a letter neither loads nor runs anything", found)
+	}
 	for _, part := range []string{r.HTML, r.Text} {
 		if s.SONumber != "" && strings.Contains(part, s.SONumber) != (t.numberForm == NumberFull) {
 			return fmt.Errorf("letter shows the whole SO-number although so_number is not %q, or hides it although it is", NumberFull)
@@ -128,6 +131,11 @@ func (t *Templates) checkStencil(s Sample, r Rendered) (Rendered, error) {
 	}
 	return r, err
 }
+
+// active is what would fetch something when a letter is opened, which tells
+// that it was, or run in it.
+var active = regexp.MustCompile(`(?i)<(?:img|image|script|link|iframe|frame|object|embed|form|audio|video|source|svg|base)\b` +
+	`|<[^>]*\s(?:src|srcset|background|poster|http-equiv|on[a-z]+)\s*=|@import|@font-face|url\(`)
 
 var linkPattern = regexp.MustCompile(`https?://[^\s"'<>]+`)
 
