@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
@@ -59,32 +60,53 @@ type Hasher struct {
 // as Go uses cores.
 func NewHasher(p Argon2, n int) *Hasher { return &Hasher{argon2: p.orDefault(), slots: newSlots(n)} }
 
-// slots bound how many do something at a time.
-type slots chan struct{}
+// slots bound how many do something at a time, and how many wait for it.
+type slots struct {
+	free    chan struct{}
+	waiting *atomic.Int64
+}
+
+// queue is how many may wait for each slot: about a second and a half of hashing.
+// Whoever comes when so many are there is told so at once, which is better than
+// to be told so after as long as a browser waits; and the portal lets nobody else
+// begin when half as many are there.
+const queue = 48
 
 func newSlots(n int) slots {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	return make(slots, n)
+	return slots{make(chan struct{}, n), new(atomic.Int64)}
 }
 
-// take waits for a slot until ctx ends, then it is ErrBusy.
+// take waits for a slot until ctx ends, or not at all where too many wait: then
+// it is ErrBusy.
 func (s slots) take(ctx context.Context) error {
 	select {
-	case s <- struct{}{}:
+	case s.free <- struct{}{}:
 		return nil
 	default:
 	}
+	defer s.waiting.Add(-1)
+	if s.waiting.Add(1) > int64(queue*cap(s.free)) {
+		return account.ErrBusy
+	}
 	select {
-	case s <- struct{}{}:
+	case s.free <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("%w: %w", account.ErrBusy, ctx.Err())
 	}
 }
 
-func (s slots) give() { <-s }
+// crowded tells whether half of those wait who may.
+func (s slots) crowded() bool { return s.waiting.Load() >= int64(queue/2*cap(s.free)) }
+
+func (s slots) give() { <-s.free }
+
+// Crowded tells whether so many wait for a hash that nobody else should be led
+// up to one: those who wait go first.
+func (h *Hasher) Crowded() bool { return h.slots.crowded() }
 
 // composed is the password as it is hashed and sent: one form for what
 // keyboards spell in two.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -211,6 +212,39 @@ func TestErrorsQuoteNobody(t *testing.T) {
 		if code == 19 && !strings.Contains(err.Error(), "norEduPersonNIN") {
 			t.Errorf("code 19 does not name the attribute: %v", err)
 		}
+	}
+}
+
+func TestQueueForAHashHasAnEnd(t *testing.T) {
+	t.Parallel()
+	h := NewHasher(Argon2{}, 2)
+	for range 2 {
+		if err := h.slots.take(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan error)
+	for i := range 2 * queue {
+		if h.Crowded() != (i >= queue) {
+			t.Errorf("with %d of %d waiting Crowded is %v", i, 2*queue, h.Crowded())
+		}
+		go func() { left <- h.slots.take(ctx) }()
+		for h.slots.waiting.Load() != int64(i+1) {
+			runtime.Gosched()
+		}
+	}
+	if err := h.slots.take(t.Context()); !errors.Is(err, account.ErrBusy) {
+		t.Errorf("one more than may wait was answered %v", err)
+	}
+	leave()
+	for range 2 * queue {
+		if err := <-left; !errors.Is(err, account.ErrBusy) {
+			t.Errorf("who left the queue was answered %v", err)
+		}
+	}
+	if h.Crowded() || h.slots.waiting.Load() != 0 {
+		t.Errorf("%d wait when all have left", h.slots.waiting.Load())
 	}
 }
 

@@ -54,6 +54,10 @@ func (d *Directory) SetPassword(ctx context.Context, was, now account.Account, p
 	})
 }
 
+// Crowded tells whether so many wait for a hash that nobody else should be led up
+// to one.
+func (d *Directory) Crowded() bool { return d.hasher.Crowded() }
+
 // Verify binds as the person, on a connection of its own. Only an active
 // account has a password that counts.
 func (d *Directory) Verify(ctx context.Context, username, password string) error {

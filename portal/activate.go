@@ -34,10 +34,19 @@ func (s *site) link(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, badLink)
 		return
 	}
-	s.forget(w, r, proofCookie, receiptCookie)
+	if s.ticket(r) != ticket { // the same one again is somebody's second tab
+		s.forget(w, r, proofCookie, receiptCookie)
+	}
 	s.setCookie(w, ticketCookie, ticket, ticketAge)
+	if s.full() {
+		s.refuse(w, r, crowded)
+		return
+	}
 	seeOther(w, "/activate")
 }
+
+// full tells whether nobody else is to begin now.
+func (s *site) full() bool { return s.Crowded != nil && s.Crowded() }
 
 func (s *site) toActivate(w http.ResponseWriter, _ *http.Request) { seeOther(w, "/activate") }
 
@@ -50,6 +59,10 @@ func (s *site) look(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		s.refuse(w, r, noLink)
+		return
+	}
+	if _, inside := s.proof(r); !inside && s.full() {
+		s.refuse(w, r, crowded)
 		return
 	}
 	visit, err := s.Clicks.Look(r.Context(), ticket)
@@ -182,7 +195,7 @@ func digits(typed string) string {
 
 // say is a text by a key that a test knows to exist.
 func (s *site) say(lang, key string, pairs ...any) string {
-	t, err := s.languages.text(lang, key, append(pairs, "institution", s.Institution.Name)...)
+	t, err := s.languages.text(lang, key, append(pairs, "institution", s.Institution.in(lang).Name)...)
 	if err != nil {
 		return key
 	}

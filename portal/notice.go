@@ -55,6 +55,8 @@ var (
 		body: []string{"broken_text", "nothing_lost"}, action: onward()}
 	busy = &notice{status: http.StatusServiceUnavailable, title: "busy_title",
 		body: []string{"busy_text", "nothing_lost"}, action: onward(), retry: 15 * time.Second}
+	crowded = &notice{status: http.StatusServiceUnavailable, title: "busy_title",
+		body: []string{"crowded_text", "nothing_lost"}, action: onward(), retry: 15 * time.Second}
 	down = &notice{status: http.StatusServiceUnavailable, title: "down_title",
 		body: []string{"down_text", "nothing_lost"}, action: onward(), retry: 60 * time.Second}
 )

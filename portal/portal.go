@@ -49,6 +49,7 @@ type Letters interface {
 // required.
 type Institution struct {
 	Name         string
+	Names        map[string]string // by language; Name where one is missing
 	SupportEmail string
 	SupportURL   string // https
 	// RulesDir and PrivacyDir hold nb.md, nn.md and en.md, each beginning with a
@@ -91,6 +92,11 @@ type Portal struct {
 	// Secrets seal the cookies: 32 bytes or more each. The first seals, all
 	// open. Every replica needs the same.
 	Secrets [][]byte
+
+	// Crowded tells whether so many are about to set a password that whoever
+	// comes now had better come again in a moment: it is said at the door, before
+	// anything was typed, and those inside go on. nil: never.
+	Crowded func() bool
 
 	Institution Institution
 	Password    PasswordRules

@@ -55,7 +55,7 @@ func (s *system) newPortal(ctx context.Context) (*portalRole, error) {
 		return nil, err
 	}
 	r.life.Clock, r.life.Behind = r.witness.agrees, r.behind.Go
-	handler, err := s.pages(r.life, pub)
+	handler, err := s.pages(r.life, pub, p.Crowded)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (s *system) breached() (func(context.Context, string, account.Account) (boo
 	}, nil
 }
 
-func (s *system) pages(life *account.Lifecycle, pub *stream.Publisher) (http.Handler, error) {
+func (s *system) pages(life *account.Lifecycle, pub *stream.Publisher, crowded func() bool) (http.Handler, error) {
 	secret, err := key("portal.secret_file", s.cfg.Portal.SecretFile)
 	if err != nil {
 		return nil, err
@@ -135,6 +135,7 @@ func (s *system) pages(life *account.Lifecycle, pub *stream.Publisher) (http.Han
 		Times: portal.Times{Idle: s.cfg.Portal.SessionIdle.Duration, Absolute: s.cfg.Portal.SessionMax.Duration}, Pace: pace,
 		BaseURL: s.cfg.Portal.BaseURL, Secrets: [][]byte{secret},
 		Institution: s.institution(), Password: portal.PasswordRules(s.cfg.Password), Log: s.log, Now: s.clock.Now,
+		Crowded: crowded,
 	}
 	site.PIN = portal.PINSettings{Length: s.cfg.PIN.Length, Elsewhere: s.cfg.PIN.elsewhere(), ElsewhereURL: s.cfg.PIN.ElsewhereURL}
 	if life.SealPIN != nil {

@@ -40,6 +40,7 @@ type people interface {
 	account.Passwords
 	Ping(ctx context.Context) error
 	Writable(ctx context.Context) error
+	Crowded() bool
 }
 
 func loadConfig(c *cobra.Command) (Config, error) {
@@ -184,6 +185,9 @@ func (b bucketPeople) Ping(ctx context.Context) error {
 
 // Writable answers nil: whether the bucket's broker takes writes is asked apart.
 func (b bucketPeople) Writable(context.Context) error { return nil }
+
+// Crowded tells it of the hashes that are made here.
+func (b bucketPeople) Crowded() bool { return b.Hasher.Crowded() }
 
 func embeddedPeople(ctx context.Context, js jetstream.JetStream) (people, error) {
 	bucket, err := js.KeyValue(ctx, kv.BucketConfig().Bucket)
