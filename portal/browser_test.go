@@ -162,7 +162,7 @@ func residents(l *life) {
 // cast invites one person for every page that needs one, in every language.
 func cast(l *life) map[string]string {
 	changes := map[string]func(*invitation){
-		"identify": nil, "password": nil, "done": func(i *invitation) { i.username = "receipt-" + i.language }, "journey-scripts": nil, "journey-plain": nil, "journey-keyboard": nil, "journey-vectors": nil,
+		"identify": nil, "password": nil, "done": func(i *invitation) { i.username = "receipt-" + i.language }, "journey-scripts": nil, "journey-plain": nil, "journey-back": nil, "journey-keyboard": nil, "journey-vectors": nil,
 		"identify-wrong": nil,
 		"closed":         func(i *invitation) { i.opens = time.Date(2027, 7, 31, 22, 0, 0, 0, time.UTC) },
 		"replaced":       func(i *invitation) { i.lookFault = account.ErrReplaced },

@@ -60,7 +60,7 @@ func loadDocuments(kind, dir string, in Institution) (documents, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s text: %w", kind, err)
 		}
-		d, err := parseDocument(b, in)
+		d, err := parseDocument(b, in.in(lang))
 		if err != nil {
 			return nil, fmt.Errorf("%s text %s.md: %w", kind, lang, err)
 		}

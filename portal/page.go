@@ -87,8 +87,16 @@ type languageLink struct {
 	Current          bool
 }
 
+// in is the institution as a language calls it.
+func (in Institution) in(lang string) Institution {
+	if name := in.Names[lang]; name != "" {
+		in.Name = name
+	}
+	return in
+}
+
 func (s *site) view(lang, title string, data any) view {
-	return view{Lang: lang, Title: title, Institution: s.Institution, Data: data, site: s,
+	return view{Lang: lang, Title: title, Institution: s.Institution.in(lang), Data: data, site: s,
 		Style: s.assets.Style.URL, Script: s.assets.Script.URL, Logo: s.assets.Logo.URL}
 }
 

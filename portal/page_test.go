@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -180,6 +181,31 @@ func TestInstitutionBringsItsOwnTexts(t *testing.T) {
 	}
 	p := v.prove(h.life.invite("kari", nil))
 	expect(t, p, 200, "Own rules en", "Version 9")
+}
+
+func TestEachLanguageHasItsOwnNameOfTheInstitution(t *testing.T) {
+	t.Parallel()
+	h := open(t, func(p *portal.Portal) {
+		p.Institution.Names = map[string]string{"nn": "Universitetet i Prøva", "en": "University of Testing"}
+	})
+	for lang, name := range map[string]string{"nb": "Universitetet i Prøven", "nn": "Universitetet i Prøva", "en": "University of Testing"} {
+		v := h.visitor(t)
+		for _, path := range []string{"/", "/rules", "/privacy", "/help"} {
+			p := v.visit(path + "?lang=" + lang)
+			if !strings.HasSuffix(p.title(), name) || !strings.Contains(p.words(), name) {
+				t.Errorf("%s in %s does not call the institution %q: %s", path, lang, name, p.title())
+			}
+			for _, other := range []string{"Prøven", "Prøva", "Testing"} {
+				if !strings.HasSuffix(name, other) && strings.Contains(p.body, other) {
+					t.Errorf("%s in %s calls the institution by the name of another language, %q", path, lang, other)
+				}
+			}
+		}
+		refused := v.post("/signin", url.Values{"username": {""}})
+		if !strings.Contains(refused.body, name) {
+			t.Errorf("a refused form in %s does not call the institution %q", lang, name)
+		}
+	}
 }
 
 func TestTextsThatDifferInVersionStopTheStart(t *testing.T) {

@@ -395,6 +395,19 @@ func TestLinkInAnotherTabDoesNotInheritTheProof(t *testing.T) {
 	}
 }
 
+func TestSameLinkInASecondTabKeepsWhatTheFirstHasProved(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	v := h.visitor(t)
+	ticket := h.life.invite("kari", nil)
+	p := v.prove(ticket)
+	expect(t, v.visit("/a/"+ticket), http.StatusOK, "Bekreft hvem du er")
+	expect(t, v.post("/activate/password", choice(p, good)), http.StatusSeeOther)
+	if !h.life.at(ticket).spent {
+		t.Error("opening the letter once more in a second tab cost the first its form")
+	}
+}
+
 func TestClickIsCarriedToItsEndWhenTheBrowserHasGone(t *testing.T) {
 	t.Parallel()
 	h := open(t)

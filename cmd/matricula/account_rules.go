@@ -12,7 +12,7 @@ import (
 func (s *system) institution() portal.Institution {
 	in := s.cfg.Institution
 	return portal.Institution{
-		Name: in.Name, SupportEmail: in.SupportEmail, SupportURL: in.SupportURL,
+		Name: in.Name, Names: in.names(), SupportEmail: in.SupportEmail, SupportURL: in.SupportURL,
 		RulesDir: string(in.RulesDir), PrivacyDir: string(in.PrivacyDir),
 		AccessibilityURL: in.AccessibilityURL, ThemeDir: string(in.ThemeDir),
 	}

@@ -1,5 +1,7 @@
 package main
 
+import "maps"
+
 // Config is every setting there is. It is read from one TOML file and from the
 // environment (key nats.url is MATRICULA_NATS_URL), strictly: what is not a
 // key here stops the start. deploy/matricula.toml says what each key means and
@@ -138,6 +140,13 @@ type InstitutionConfig struct {
 	RulesDir         File   `toml:"rules_dir" env:"RULES_DIR"`
 	PrivacyDir       File   `toml:"privacy_dir" env:"PRIVACY_DIR"`
 	ThemeDir         File   `toml:"theme_dir" env:"THEME_DIR"`
+}
+
+// names are what the languages call it that have a name of their own for it.
+func (c InstitutionConfig) names() map[string]string {
+	all := map[string]string{"nb": c.NameNB, "nn": c.NameNN}
+	maps.DeleteFunc(all, func(_, name string) bool { return name == "" })
+	return all
 }
 
 // KeysConfig is where the keys lie that setup makes.

@@ -147,7 +147,7 @@ func demoSystem(c *cobra.Command, f demoFlags, dir string, at time.Time) (*syste
 		level = "info"
 	}
 	file := filepath.Join(dir, "matricula.toml")
-	text := fmt.Sprintf("# the running demo\ndata_dir = %q\nembedded = true\nallow_synthetic = true\n\n[portal]\nlisten = %q\n\n[log]\nlevel = %q\nformat = \"text\"\n",
+	text := fmt.Sprintf("# the running demo\ndata_dir = %q\nembedded = true\nallow_synthetic = true\n\n[portal]\nlisten = %q\n\n[institution]\nname_nb = \"Universitetet i Sørøst-Norge\"\nname_nn = \"Universitetet i Søraust-Noreg\"\n\n[log]\nlevel = %q\nformat = \"text\"\n",
 		dir, listen, level)
 	pin, err := pinSettings(dir)
 	if err != nil {

@@ -104,12 +104,6 @@ func (s *system) mailer(pub *stream.Publisher) (*mailer.Mailer, error) {
 // letters are the institution's letters, tried with sample people.
 func (s *system) letters() (*mailer.Templates, error) {
 	in := s.cfg.Institution
-	names := map[string]string{}
-	for lang, name := range map[string]string{"nb": in.NameNB, "nn": in.NameNN} {
-		if name != "" {
-			names[lang] = name
-		}
-	}
 	var override fs.FS
 	if dir := string(s.cfg.Letters.TemplatesDir); dir != "" {
 		if _, err := os.ReadDir(dir); err != nil {
@@ -118,7 +112,7 @@ func (s *system) letters() (*mailer.Templates, error) {
 		override = os.DirFS(dir)
 	}
 	return mailer.NewTemplates(mailer.Institution{
-		Name: in.Name, Names: names, SupportEmail: in.SupportEmail, SupportURL: in.SupportURL, BaseURL: s.cfg.Portal.BaseURL,
+		Name: in.Name, Names: in.names(), SupportEmail: in.SupportEmail, SupportURL: in.SupportURL, BaseURL: s.cfg.Portal.BaseURL,
 	}, s.cfg.Letters.SONumber, override)
 }
 

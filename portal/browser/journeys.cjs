@@ -57,6 +57,26 @@ module.exports = {
     await c.context.close();
   },
 
+  // A form that was refused, left and come back to is a page again: the browser
+  // has nothing to ask about sending it once more, and costs nobody an attempt.
+  async back({ report, visit }) {
+    const c = await visit("nb");
+    const sent = [];
+    c.page.on("request", (r) => { if (r.method() === "POST") sent.push(r.url()); });
+    await c.page.goto(c.base + "/a/" + c.ticket("journey-back"));
+    await c.page.check("input[value=student]");
+    await c.page.fill("#number", "10101010101");
+    await c.submit();
+    report("refused", c.status === 422, String(c.status));
+    await c.page.reload();
+    report("reload", c.status === 200 && (await c.page.isVisible("#number")), String(c.status));
+    await c.page.goto(c.base + "/help");
+    await c.page.goBack();
+    report("back", c.status === 200 && (await c.page.isVisible("#number")), String(c.status));
+    report("sent once", sent.length === 1, sent.join(" "));
+    await c.context.close();
+  },
+
   // With the keyboard alone, from the skip link to the receipt.
   async keyboard({ report, visit }) {
     const c = await visit("en");

@@ -53,6 +53,26 @@ function told(result) {
 
 const wide = (page) => page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
 
+// broken are the words that a line ends within without a hyphen, and marks that
+// stand outside the box they belong to.
+const broken = (page) => page.evaluate(() => {
+  const found = [], walk = document.createTreeWalker(document.querySelector("body"), NodeFilter.SHOW_TEXT), range = document.createRange();
+  for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+    if (node.parentElement.closest("script, [translate=no], [href^='mailto:'], .ds-sr-only")) continue;
+    for (const word of node.data.matchAll(/[^\s\u00ad/–-]+/g)) {
+      range.setStart(node, word.index);
+      range.setEnd(node, word.index + word[0].length);
+      const lines = new Set(Array.from(range.getClientRects(), (r) => Math.round(r.top)));
+      if (lines.size > 1) found.push(word[0]);
+    }
+  }
+  for (const alert of document.querySelectorAll(".ds-alert")) {
+    const at = getComputedStyle(alert), mark = getComputedStyle(alert, "::before");
+    if (parseFloat(at.paddingLeft) + parseFloat(mark.marginLeft) < 0) found.push("mark of an alert");
+  }
+  return found;
+});
+
 // look holds one page against axe in each view. The browser is the one of the
 // page before, with its cookies gone: making a new one costs more than looking.
 async function look(c, name) {
@@ -76,6 +96,10 @@ async function look(c, name) {
       const result = await check(page, (width === 320) === (colorScheme === "dark"));
       report(at + "/axe", result.violations.length === 0, told(result));
       report(at + "/reflow", !(await wide(page)), "scrolls sideways");
+      if (width === 320) {
+        const cut = await broken(page);
+        report(at + "/words", cut.length === 0, "cut in two: " + cut.join(", "));
+      }
       if (given.screenshots) {
         await page.screenshot({ path: path.join(given.screenshots, `${name}-${lang}-${colorScheme}-${width}.png`), fullPage: true });
       }

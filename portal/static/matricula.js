@@ -3,6 +3,9 @@
 // keeps a form from being sent twice. Nothing leaves the browser before the
 // button is pressed; the server answers every rule again.
 (function () {
+  // A page that answers a form is kept as the page it is of: back and reload
+  // show that one, and ask nobody whether to send the form once more.
+  history.replaceState(null, "", location.href);
   for (const form of document.forms) {
     form.addEventListener("submit", function (event) {
       if (form.dataset.sent) event.preventDefault();
