@@ -26,7 +26,7 @@ type scenario struct {
 	storm              func(h *house) storm
 }
 
-const turns = 3 // scenarios by turn in a run
+const turns = 2 // scenarios by turn in a run
 
 // scenarios are all there are, in the order in which they are played.
 func scenarios() []scenario {
