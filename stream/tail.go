@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"usn.no/matricula/events"
@@ -72,16 +73,35 @@ func each(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstr
 	if err != nil {
 		return broken("read "+stream, err)
 	}
+	var patience []jetstream.NextOpt
+	if !follow {
+		patience = append(patience, jetstream.NextMaxWait(2*time.Second))
+	}
+	silent := 0
 	defer it.Stop()
 	defer context.AfterFunc(ctx, it.Stop)()
 	for {
-		m, err := it.Next()
+		m, err := it.Next(patience...)
 		if errors.Is(err, jetstream.ErrMsgIteratorClosed) && ctx.Err() != nil {
 			return events.Unavailable(ctx.Err())
+		}
+		if errors.Is(err, nats.ErrTimeout) && !follow {
+			// The broker counts messages that it cannot read: their bytes went bad.
+			info, err := c.Info(ctx)
+			if err != nil {
+				return broken("read "+stream, err)
+			}
+			if silent++; info.NumPending == 0 {
+				return nil
+			} else if silent == 5 {
+				return events.Unavailable(fmt.Errorf("read %s: %d messages do not come", stream, info.NumPending))
+			}
+			continue
 		}
 		if err != nil {
 			return broken("read "+stream, err)
 		}
+		silent = 0
 		meta, err := m.Metadata()
 		if err != nil {
 			return fmt.Errorf("read %s: %w", stream, err)

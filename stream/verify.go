@@ -5,32 +5,122 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Verify looks for gaps in the streams of record, INTAKE and AUDIT, and says in
-// plain words what it finds. A server that lost part of its store comes up
-// healthy by its own word and answers from what is left; the gap shows in the
-// numbers only. Where messages were deleted on purpose (an erasure), the gap is
-// theirs. With replicas, run it against each as the leader.
+// Verify reads every message that others may read, too, and says in plain words
+// what is missing. A server that lost part of its store comes up healthy by its
+// own word and answers from what is left. What shows it: a sequence of INTAKE or
+// AUDIT that is not there or cannot be read, fewer messages than the stream
+// counts, and an end before the one that was remembered ([Reach]). Gaps that were
+// accepted, and those of an erasure once they are, are not told again.
+//
+// With replicas it reads the leader's; run it against each as the leader. It
+// needs the admin identity and reads some hundred thousand messages a second.
 func Verify(ctx context.Context, js jetstream.JetStream) ([]string, error) {
 	var out []string
-	for _, name := range []string{Intake, Audit} {
-		st, err := js.Stream(ctx, name)
+	for _, name := range reaching {
+		s, err := scan(ctx, js, name)
 		if err != nil {
-			return out, broken("stream "+name, err)
+			return out, err
 		}
-		s := st.CachedInfo().State
-		if s.NumDeleted > 0 {
-			out = append(out, fmt.Sprintf("stream %s: %d messages are missing between %d and %d", name, s.NumDeleted, s.FirstSeq, s.LastSeq))
-		} else if s.Msgs > 0 && s.Msgs != s.LastSeq-s.FirstSeq+1 {
-			out = append(out, fmt.Sprintf("stream %s: holds %d messages between %d and %d, should be %d",
-				name, s.Msgs, s.FirstSeq, s.LastSeq, s.LastSeq-s.FirstSeq+1))
+		known, _, err := readReached(ctx, js, name)
+		if err != nil {
+			return out, err
+		}
+		if s.last < known.Last {
+			out = append(out, known.lost(name, s.last))
+		}
+		if n, from, to := s.unknown(known.Missing); n > 0 {
+			out = append(out, fmt.Sprintf("stream %s: %d messages are missing between %d and %d", name, n, from, to))
+		}
+		if s.unreadable > 0 {
+			out = append(out, fmt.Sprintf("stream %s: %d of %d messages cannot be read", name, s.unreadable, s.messages))
 		}
 	}
 	return out, nil
+}
+
+// scanned is what reading a whole stream found.
+type scanned struct {
+	last, messages uint64
+	unreadable     int         // of a stream with gaps of its own
+	missing        [][2]uint64 // of a dense one: from, to
+}
+
+// scan reads a stream from its first message to the one that is its last now.
+func scan(ctx context.Context, js jetstream.JetStream, name string) (scanned, error) {
+	st, err := js.Stream(ctx, name)
+	if err != nil {
+		return scanned{}, broken("stream "+name, err)
+	}
+	state := st.CachedInfo().State
+	out := scanned{last: state.LastSeq, messages: state.Msgs}
+	if state.Msgs == 0 {
+		return out, nil
+	}
+	var read uint64
+	next := state.FirstSeq
+	miss := func(until uint64) {
+		if next < until {
+			out.missing = append(out.missing, [2]uint64{next, until - 1})
+		}
+	}
+	err = each(ctx, js, name, jetstream.OrderedConsumerConfig{HeadersOnly: true}, false, func(m jetstream.Msg) error {
+		meta, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("read %s: %w", name, err)
+		}
+		read++
+		if seq := meta.Sequence.Stream; seq <= state.LastSeq {
+			miss(seq)
+			next = seq + 1
+		}
+		return nil
+	})
+	if err != nil {
+		return out, err
+	}
+	miss(state.LastSeq + 1)
+	if !slices.Contains(dense, name) {
+		out.missing, out.unreadable = nil, int(max(state.Msgs, read)-read)
+		return out, nil
+	}
+	now, err := st.Info(ctx) // what became too old meanwhile is not missing
+	if err != nil {
+		return out, broken("stream "+name, err)
+	}
+	out.missing = from(now.State.FirstSeq, out.missing)
+	return out, nil
+}
+
+// from leaves of the ranges what is not before first.
+func from(first uint64, ranges [][2]uint64) (out [][2]uint64) {
+	for _, r := range ranges {
+		if r[1] >= first {
+			out = append(out, [2]uint64{max(r[0], first), r[1]})
+		}
+	}
+	return out
+}
+
+// unknown counts what is missing and was not accepted, and says where.
+func (s scanned) unknown(accepted [][2]uint64) (n, first, last uint64) {
+	for _, r := range s.missing {
+		for seq := r[0]; seq <= r[1]; seq++ {
+			if slices.ContainsFunc(accepted, func(a [2]uint64) bool { return a[0] <= seq && seq <= a[1] }) {
+				continue
+			}
+			if n == 0 {
+				first = seq
+			}
+			n, last = n+1, seq
+		}
+	}
+	return n, first, last
 }
 
 // SyncAlways asks the server's monitoring address ("http://127.0.0.1:8222")

@@ -127,10 +127,19 @@ func usernames(ctx context.Context, p account.Directory) func(string) string {
 	}
 }
 
+const verifyHelp = `Read every message of the streams of record and say what is missing: sequences that
+are gone or cannot be read, and an end before the one that the workers remember. A
+broker that lost part of its store comes up healthy by its own word.
+
+--accept, once what can be had back is back, and after an erasure: what is missing
+now is not reported again.`
+
 func auditVerifyCommand() *cobra.Command {
-	return &cobra.Command{
+	var accept bool
+	c := &cobra.Command{
 		Use:   "verify",
 		Short: "Look for gaps in the streams of record",
+		Long:  verifyHelp,
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, err := openAdmin(c)
@@ -145,11 +154,20 @@ func auditVerifyCommand() *cobra.Command {
 			for _, f := range findings {
 				_, _ = fmt.Fprintln(c.OutOrStdout(), f)
 			}
-			if len(findings) > 0 {
+			switch {
+			case len(findings) > 0 && accept:
+				err := (&stream.Reach{JS: s.js, Publisher: s.publisher(s.js)}).Accept(c.Context())
+				if err == nil {
+					_, err = fmt.Fprintln(c.OutOrStdout(), "accepted")
+				}
+				return err
+			case len(findings) > 0:
 				return refused("%d findings", len(findings))
 			}
 			_, err = fmt.Fprintln(c.OutOrStdout(), "no gaps")
 			return err
 		},
 	}
+	c.Flags().BoolVar(&accept, "accept", false, "do not report again what is missing now")
+	return c
 }

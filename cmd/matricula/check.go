@@ -86,7 +86,7 @@ func checkAll(c *cobra.Command) []finding {
 	out = append(out, finding{What: "broker", OK: true, Text: s.js.Conn().ConnectedServerVersion()})
 	out = append(out, s.checkClock(c.Context()))
 	out = append(out, s.checkStreams(c.Context())...)
-	out = append(out, s.checkPeople(c.Context()))
+	out = append(out, s.checkPeople(c.Context())...)
 	out = append(out, s.checkBrake(c.Context())...)
 	out = append(out, s.checkPINs(c.Context()))
 	return append(out, s.checkRelay(c.Context())...)
@@ -140,13 +140,13 @@ func checkSync(ctx context.Context, url string) finding {
 	return finding{What: "broker's disk", OK: true, Text: "everything acknowledged is synced"}
 }
 
-func (s *system) checkPeople(ctx context.Context) finding {
+func (s *system) checkPeople(ctx context.Context) []finding {
 	p, err := s.people(ctx, roleOperator, s.js)
 	if err == nil {
 		err = p.Ping(ctx)
 	}
 	if err != nil {
-		return finding{What: "directory", Text: err.Error()}
+		return []finding{{What: "directory", Text: err.Error()}}
 	}
 	pending, unsent := 0, 0
 	err = p.Each(ctx, account.Query{}, func(a account.Account) bool {
@@ -159,9 +159,12 @@ func (s *system) checkPeople(ctx context.Context) finding {
 		return true
 	})
 	if err != nil {
-		return finding{What: "directory", Text: err.Error()}
+		return []finding{{What: "directory", Text: err.Error()}}
 	}
-	return finding{What: "directory", OK: true, Text: fmt.Sprintf("%d pending accounts, %d with facts not yet published", pending, unsent)}
+	return []finding{
+		{What: "directory", OK: true, Text: fmt.Sprintf("%d pending accounts, %d with facts not yet published", pending, unsent)},
+		s.checkClaims(ctx, p),
+	}
 }
 
 func (s *system) checkRelay(ctx context.Context) []finding {

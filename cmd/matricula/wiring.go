@@ -153,6 +153,7 @@ func (r *workerRole) run(ctx context.Context) error {
 	g.Go(func() error { return r.runDue(ctx) })
 	g.Go(func() error { return r.sweep(ctx) })
 	g.Go(func() error { return r.brake.run(ctx) })
+	g.Go(func() error { return r.remember(ctx) })
 	return g.Wait()
 }
 
