@@ -62,7 +62,7 @@ const broken = (page) => page.evaluate(() => {
     for (const word of node.data.matchAll(/[^\s\u00ad/–-]+/g)) {
       range.setStart(node, word.index);
       range.setEnd(node, word.index + word[0].length);
-      const lines = new Set(Array.from(range.getClientRects(), (r) => Math.round(r.top)));
+      const lines = new Set(Array.from(range.getClientRects()).filter((r) => r.width > 0).map((r) => Math.round(r.top)));
       if (lines.size > 1) found.push(word[0]);
     }
   }
