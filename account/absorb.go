@@ -4,6 +4,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"usn.no/matricula/events"
@@ -47,7 +48,23 @@ func (a *Account) absorb(from Account) bool {
 		}
 	}
 	a.profile()
+	a.absorbBounce(from)
 	return !reflect.DeepEqual(before, *a)
+}
+
+// absorbBounce takes the word that letters came back, where they went to what
+// is the address now.
+func (a *Account) absorbBounce(from Account) {
+	gone, _, bounced := from.Bounced()
+	if !bounced || !strings.EqualFold(gone, a.Address) {
+		return
+	}
+	a.Address = ""
+	for _, m := range from.Marks {
+		if m.Facet == FacetAddress {
+			a.Marks = append(a.Marks, m)
+		}
+	}
 }
 
 func later(x, y time.Time) time.Time {
