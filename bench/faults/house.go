@@ -72,6 +72,7 @@ type role struct {
 	env        []string
 	wires      []string // environment of this round only
 	points     string   // failpoints of this round only
+	binary     string   // of another version; empty: the house's
 	metrics    string
 	hold       sync.Mutex // whoever holds it may kill and start it
 	child      *child
@@ -201,7 +202,11 @@ func (h *house) command(failpoint string, env []string, args ...string) *exec.Cm
 // launch starts a role; whoever calls holds it.
 func (h *house) launch(r *role, failpoint string) {
 	failpoint = strings.Trim(strings.Join([]string{h.mutant, r.points, failpoint, "clock=" + h.clock(r)}, ","), ",")
-	c, err := startChild(h.command(failpoint, append(r.wires, r.env...), "serve", "--role", r.kind), filepath.Join(h.dir, r.name+".log"))
+	cmd := h.command(failpoint, append(r.wires, r.env...), "serve", "--role", r.kind)
+	if r.binary != "" {
+		cmd.Path = r.binary
+	}
+	c, err := startChild(cmd, filepath.Join(h.dir, r.name+".log"))
 	if err != nil {
 		h.violation("I13", "%s cannot be started: %v", r.name, err)
 		return
