@@ -152,8 +152,8 @@ func (s *slice) message(i int) *nats.Msg {
 		more.ID, more.Title = fmt.Sprint(id+2), strings.Repeat("Førsteamanuensis ", 5)
 		e.Employments = append(e.Employments, more)
 	}
-	m := events.Meta{ID: fmt.Sprintf("%08d", i), Source: events.SourceHR, Subject: p.No, Time: time.Now(), Sequence: uint64(i + 1)} //nolint:gosec // a counter
-	return message(s.t, events.Event{Meta: m, Data: events.EmployeeUpdated{Employee: e.Employee}})
+	m := events.Meta{ID: fmt.Sprintf("%08d", i), Source: events.SourceHR, Subject: p.No, Time: time.Now(), Sequence: uint64(i + 1)}
+	return message(s.t, events.Event{Meta: m, Data: events.EmployeeUpdated(e)})
 }
 
 func (s *slice) startLoop(program []string, run int) *proc {
@@ -216,7 +216,7 @@ func (s *slice) derived(js jetstream.JetStream) int {
 	if err != nil {
 		return 0
 	}
-	return int(st.CachedInfo().State.Msgs) //nolint:gosec // a few thousand
+	return int(st.CachedInfo().State.Msgs)
 }
 
 // finished tells whether everything is acknowledged.
@@ -230,7 +230,7 @@ func (s *slice) finished(js jetstream.JetStream) bool {
 	}
 	left, seen := 0, false
 	for c := range st.ListConsumers(ctx).Info() {
-		left, seen = left+int(c.NumPending)+c.NumAckPending, true //nolint:gosec // a few thousand
+		left, seen = left+int(c.NumPending)+c.NumAckPending, true
 	}
 	return seen && left == 0
 }

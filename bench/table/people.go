@@ -49,7 +49,7 @@ func number(k int) string {
 func syllables(k, n int) string {
 	parts := []string{"ka", "ne", "li", "to", "ma", "si", "ru", "ha", "be", "jo", "va", "te", "ki", "no", "la", "fre"}
 	var b strings.Builder
-	for x := uint32(k)*2654435761 + 12345; n > 0; n-- { //nolint:gosec // a hash of a counter
+	for x := uint32(k)*2654435761 + 12345; n > 0; n-- {
 		b.WriteString(parts[x>>28])
 		x = x*2654435761 + 1
 	}

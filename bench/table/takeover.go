@@ -91,10 +91,10 @@ func (p *place) staff(people, perPerson int) (staff []person, evs []events.Event
 			if !ok {
 				p.t.Fatal("no employee")
 			}
-			e.ID, e.Sequence = fmt.Sprintf("t-%s-%02d", q.No, i), uint64(i+1) //nolint:gosec // a counter
+			e.ID, e.Sequence = fmt.Sprintf("t-%s-%02d", q.No, i), uint64(i+1)
 			data.Contact.Email = q.emailAt(i)
 			if e.Data = data; i > 0 {
-				e.Data = events.EmployeeUpdated{Employee: data.Employee}
+				e.Data = events.EmployeeUpdated(data)
 			}
 			evs = append(evs, e)
 		}
