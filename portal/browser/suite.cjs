@@ -60,9 +60,10 @@ const broken = (page) => page.evaluate(() => {
   for (let node = walk.nextNode(); node; node = walk.nextNode()) {
     if (node.parentElement.closest("script, [translate=no], [href^='mailto:'], .ds-sr-only")) continue;
     for (const word of node.data.matchAll(/[^\s\u00ad/–-]+/g)) {
-      range.setStart(node, word.index);
+      // The hyphen at the end of a line counts to the letter after it.
+      range.setStart(node, word.index + (node.data[word.index - 1] === "\u00ad" ? 1 : 0));
       range.setEnd(node, word.index + word[0].length);
-      const lines = new Set(Array.from(range.getClientRects()).filter((r) => r.width > 0).map((r) => Math.round(r.top)));
+      const lines = new Set(Array.from(range.getClientRects(), (r) => Math.round(r.top)));
       if (lines.size > 1) found.push(word[0]);
     }
   }
