@@ -94,9 +94,18 @@ func (l *Lifecycle) announce(ctx context.Context, a announcement, ids []events.I
 	}
 	id := l.Identity.AccountID(a.Source, a.Subject)
 	a.usernames = l.candidates(a, id)
-	claim, err := l.claim(ctx, id, l.handles(a), a.usernames)
+	claim, made, err := l.claim(ctx, id, l.handles(a), a.usernames)
 	if err != nil {
 		return parked(a.Meta, err, "data.identifiers")
+	}
+	if made { // nobody has been here: the directory is asked only if it refuses
+		created, err := l.create(ctx, a, claim)
+		if err == nil {
+			return l.follow(ctx, a.Meta, step{account: created, created: true, changed: true})
+		}
+		if !errors.Is(err, ErrTaken) && !errors.Is(err, ErrInvalid) {
+			return err
+		}
 	}
 	acc, found, err := l.findClaimed(ctx, claim)
 	if err != nil {

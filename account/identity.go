@@ -100,10 +100,10 @@ func settled(held map[string][]byte) (Claim, error) {
 }
 
 // claim finds or makes the claim that all handles share. The common case, a
-// new person, is one indivisible write of all handles and the username; every
-// other case reads what is held and joins it. names yields username
-// candidates; it is endless.
-func (l *Lifecycle) claim(ctx context.Context, id string, handles []string, names func(func(string) bool)) (Claim, error) {
+// new person, is one indivisible write of all handles and the username, and made
+// tells so; every other case reads what is held and joins it. names yields
+// username candidates; it is endless.
+func (l *Lifecycle) claim(ctx context.Context, id string, handles []string, names func(func(string) bool)) (c Claim, made bool, err error) {
 	next, stop := iter.Pull(iter.Seq[string](names))
 	defer stop()
 	var ahead []string
@@ -111,7 +111,7 @@ func (l *Lifecycle) claim(ctx context.Context, id string, handles []string, name
 		if len(ahead) == 0 {
 			var err error
 			if ahead, err = l.unclaimed(ctx, next, size); err != nil {
-				return Claim{}, err
+				return Claim{}, false, err
 			}
 			size = min(max(size*4, 8), 128)
 			continue
@@ -121,10 +121,10 @@ func (l *Lifecycle) claim(ctx context.Context, id string, handles []string, name
 		mine := Claim{Account: id, Username: name}
 		held, err := l.take(ctx, append(slices.Clone(handles), UsernameHandle(name)), mine)
 		if err != nil {
-			return Claim{}, err
+			return Claim{}, false, err
 		}
 		if len(held) == 0 {
-			return mine, nil
+			return mine, held == nil, nil
 		}
 		_, nameIsTaken := held[UsernameHandle(name)]
 		delete(held, UsernameHandle(name))
@@ -133,9 +133,9 @@ func (l *Lifecycle) claim(ctx context.Context, id string, handles []string, name
 			continue // the username alone is held: the next candidate
 		}
 		if err != nil {
-			return Claim{}, err
+			return Claim{}, false, err
 		}
-		return theirs, l.join(ctx, theirs, handles, held)
+		return theirs, false, l.join(ctx, theirs, handles, held)
 	}
 }
 

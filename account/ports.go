@@ -75,7 +75,8 @@ type Passwords interface {
 // Errors: ErrUnavailable.
 type Claims interface {
 	// Take writes value under every key, all or none. If some are held already
-	// nothing is written, and held is what those keys say.
+	// nothing is written, and held is what those keys say; where they all say
+	// value, held is empty, and nil only where every key was free.
 	Take(ctx context.Context, keys []string, value []byte) (held map[string][]byte, err error)
 	// Read answers what the keys say; a key that is free is left out.
 	Read(ctx context.Context, keys []string) (map[string][]byte, error)

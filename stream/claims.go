@@ -29,7 +29,7 @@ func NewClaims(p *Publisher) *Claims { return &Claims{publisher: p} }
 // Take writes value under every key, all or none. If some are held already
 // nothing is written, and held is what those keys say. A caller that finds its
 // own value under every key holds them: it took them before, or its answer was
-// lost, and held is nil.
+// lost, and held is empty; it is nil only where all were free.
 func (c *Claims) Take(ctx context.Context, keys []string, value []byte) (held map[string][]byte, err error) {
 	keys, err = validKeys(keys)
 	if err != nil || len(keys) == 0 {
@@ -60,7 +60,7 @@ func (c *Claims) Take(ctx context.Context, keys []string, value []byte) (held ma
 			}
 		}
 		if mine == len(keys) {
-			return nil, nil
+			return map[string][]byte{}, nil
 		}
 		if len(held) > 0 {
 			return held, nil
