@@ -14,7 +14,7 @@ import (
 // single publish about 0.3 ms. Figures: BenchmarkBatchSize and
 // BenchmarkGrouping.
 const (
-	batchFrom = 14      // messages; below, singles are quicker
+	batchFrom = 24      // messages; below, singles cost the server less
 	batchMost = 256     // messages in one commit
 	batchSize = 4 << 20 // bytes in one commit
 )
@@ -52,6 +52,7 @@ func (e *effect) size() int {
 type committer struct {
 	wire    wire
 	batches bool // the stream takes atomic batches
+	patient func() bool
 
 	mu     sync.Mutex
 	queue  []*effect
@@ -60,8 +61,8 @@ type committer struct {
 	ended  chan struct{}
 }
 
-func newCommitter(nc *nats.Conn, batches bool) *committer {
-	c := &committer{wire: wire{conn: nc}, batches: batches, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+func newCommitter(nc *nats.Conn, batches bool, patient func() bool) *committer {
+	c := &committer{wire: wire{conn: nc}, batches: batches, patient: patient, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	go c.run()
 	return c
 }
@@ -99,6 +100,7 @@ func (c *committer) run() {
 	defer close(c.ended)
 	defer c.wire.close()
 	for failed := 0; ; {
+		c.gather()
 		round, over := c.take()
 		if over {
 			return

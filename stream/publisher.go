@@ -28,6 +28,12 @@ import (
 // A Publisher is safe for concurrent use. Make it with NewPublisher, and Close
 // it.
 type Publisher struct {
+	// Patient tells whether callers have enough else under way that what is
+	// written all or none may wait a moment for more of its kind: each commit
+	// of it costs the server milliseconds, however much it holds. nil: never.
+	// Set it before the first use.
+	Patient func() bool
+
 	conn *nats.Conn
 
 	mu         sync.Mutex
@@ -146,7 +152,7 @@ func (p *Publisher) committer(stream string) *committer {
 	defer p.mu.Unlock()
 	c, ok := p.committers[stream]
 	if !ok {
-		c = newCommitter(p.conn, batching(stream))
+		c = newCommitter(p.conn, batching(stream), p.Patient)
 		if p.closed {
 			c.close()
 		}
