@@ -42,7 +42,7 @@ func TestIntakeIsDeliveredAgainFromATimeOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			for {
-				m, err := c.Next(jetstream.FetchMaxWait(200 * time.Millisecond))
+				m, err := c.Next(jetstream.FetchMaxWait(200*time.Millisecond), jetstream.FetchPriorityGroup(laneGroup))
 				if err != nil {
 					break
 				}

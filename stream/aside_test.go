@@ -37,7 +37,7 @@ func inLane(t *testing.T, js jetstream.JetStream) jetstream.Msg {
 	var found jetstream.Msg
 	eventually(t, "a message lies in a lane", func() bool {
 		for _, lane := range lanes {
-			if m, err := lane.Next(jetstream.FetchMaxWait(50 * time.Millisecond)); err == nil {
+			if m, err := lane.Next(jetstream.FetchMaxWait(50*time.Millisecond), jetstream.FetchPriorityGroup(laneGroup)); err == nil {
 				found = m
 				return true
 			}

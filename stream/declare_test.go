@@ -131,7 +131,7 @@ func TestNothingIsAcknowledgedWithoutAPartition(t *testing.T) {
 // take reads one message of a lane and acknowledges it.
 func take(t *testing.T, c jetstream.Consumer) (string, bool) {
 	t.Helper()
-	m, err := c.Next(jetstream.FetchMaxWait(300 * time.Millisecond))
+	m, err := c.Next(jetstream.FetchMaxWait(300*time.Millisecond), jetstream.FetchPriorityGroup(laneGroup))
 	if err != nil {
 		return "", false
 	}
@@ -186,7 +186,7 @@ func TestRegroupingLanesSkipsNothingAndKeepsOrder(t *testing.T) {
 	after := map[string][]string{}
 	for _, lane := range lanes {
 		for {
-			m, err := lane.Next(jetstream.FetchMaxWait(300 * time.Millisecond))
+			m, err := lane.Next(jetstream.FetchMaxWait(300*time.Millisecond), jetstream.FetchPriorityGroup(laneGroup))
 			if err != nil {
 				break
 			}
@@ -289,5 +289,31 @@ func TestVerifyFindsAGapAndSyncIsAskedFor(t *testing.T) {
 	always, err := SyncAlways(ctx, "http://"+b.s.MonitorAddr().String())
 	if err != nil || !always {
 		t.Errorf("sync always is %v, %v; the server was started with it", always, err)
+	}
+}
+
+// Lanes made by an older version know no priorities: setup teaches them, in
+// their place, and what they have come to stands.
+func TestLanesOfAnOlderSetupLearnPriorities(t *testing.T) {
+	t.Parallel()
+	_, js, _ := declared(t)
+	ctx := patience(t)
+	lanes, err := LaneConsumers(ctx, js, testSettings())
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := lanes[0].CachedInfo().Config
+	old.PriorityPolicy, old.PriorityGroups = jetstream.PriorityPolicyNone, nil
+	if _, err := js.UpdateConsumer(ctx, Intake, old); err != nil {
+		t.Fatal(err)
+	}
+	if drift, err := Drift(ctx, js, testSettings()); err != nil || len(drift) != 1 || !strings.Contains(drift[0], "priorities") {
+		t.Errorf("drift is %q, %v; want the priorities named", drift, err)
+	}
+	if err := Declare(ctx, js, testSettings(), false); err != nil {
+		t.Fatal(err)
+	}
+	if drift, err := Drift(ctx, js, testSettings()); err != nil || len(drift) > 0 {
+		t.Errorf("drift after setup is %q, %v", drift, err)
 	}
 }

@@ -111,8 +111,16 @@ func consumerDrift(stream string, have, want jetstream.ConsumerConfig) []string 
 	d.compare("ack wait", have.AckWait, want.AckWait)
 	d.compare("deliveries", unlimited(int64(have.MaxDeliver)), unlimited(int64(want.MaxDeliver)))
 	d.compare("unacknowledged at most", have.MaxAckPending, want.MaxAckPending)
+	d.compare("priorities", priorities(have), priorities(want))
 	d.compare("push", have.DeliverSubject, want.DeliverSubject)
 	return d.out
+}
+
+func priorities(c jetstream.ConsumerConfig) string {
+	if c.PriorityPolicy == jetstream.PriorityPolicyNone {
+		return "none"
+	}
+	return fmt.Sprint(c.PriorityPolicy, c.PriorityGroups)
 }
 
 func filters(c jetstream.ConsumerConfig) string {

@@ -149,14 +149,20 @@ func laneName(lane, of int) string { return fmt.Sprintf("intake-%d-of-%d", lane,
 
 // laneConfig takes every Lanes-th partition. One unacknowledged message at a
 // time keeps the order within its partitions, also when a worker dies: nothing
-// else does (a pin or a hash orders only while nothing fails).
+// else does (a pin or a hash orders only while nothing fails). The priorities
+// let a worker that has read ahead go on with its lane before others have it.
 func laneConfig(s Settings, lane int) jetstream.ConsumerConfig {
 	var filters []string
-	for p := lane; p < Partitions; p += s.Lanes {
+	for p := lane; p < Partitions && s.Lanes > 1; p += s.Lanes { // one lane has all, without looking
 		filters = append(filters, fmt.Sprintf("p.%d.>", p))
 	}
-	return durable(s, laneName(lane, s.Lanes), 1, filters...)
+	c := durable(s, laneName(lane, s.Lanes), 1, filters...)
+	c.PriorityPolicy, c.PriorityGroups = jetstream.PriorityPolicyPrioritized, []string{laneGroup}
+	return c
 }
+
+// laneGroup is the one group of requests that a lane knows.
+const laneGroup = "workers"
 
 // consumerConfigs are the fixed durables by stream. Those of waiting letters
 // are made when they are needed, see Waiting.

@@ -15,7 +15,7 @@ const Partitions = 64
 type Settings struct {
 	Replicas int // copies of each stream: 1 alone, 3 in a cluster
 
-	Lanes       int // durables over INTAKE's partitions: how many persons' events are handled at once
+	Lanes       int // durables over INTAKE's partitions; each is with one worker at a time
 	MailLanes   int // letters that may be under way at once
 	LetterLanes int // due letters, and postponed messages, that may be under way at once
 	AckWait     time.Duration
@@ -43,7 +43,7 @@ type Settings struct {
 func DefaultSettings() Settings {
 	const day = 24 * time.Hour
 	return Settings{
-		Replicas: 1, Lanes: 32, MailLanes: 8, LetterLanes: 16, AckWait: 10 * time.Second,
+		Replicas: 1, Lanes: 1, MailLanes: 8, LetterLanes: 16, AckWait: 10 * time.Second,
 		IntakeAge: 90 * day, AuditAge: 400 * day, DeadAge: 90 * day, SecretAge: 30 * day, PINAge: 400 * day, LettersAge: 400 * day,
 		SessionTTL: 12 * time.Hour, LimitTTL: 90 * day,
 		IntakeMsgSize: 2 << 20,

@@ -25,7 +25,7 @@ var may = map[string][]string{
 	"worker": {
 		"audit.*.*.*", "mail.*.*", "wait.hold.>", "wait.letter.*.*.*", "dead.*.*", "$KV.claims.>", "$JS.API.STREAM.MSG.GET.KV_letters",
 		"$JS.API.STREAM.MSG.GET.KV_claims",
-		"$JS.API.CONSUMER.INFO.INTAKE.*", "$JS.API.CONSUMER.MSG.NEXT.INTAKE.*",
+		"$JS.API.CONSUMER.INFO.INTAKE.*", "$JS.API.CONSUMER.MSG.NEXT.INTAKE.*", "$JS.API.DIRECT.GET.INTAKE",
 		"$JS.API.CONSUMER.INFO.WAIT.*", "$JS.API.CONSUMER.MSG.NEXT.WAIT.*", "$JS.API.CONSUMER.CREATE.WAIT.*.wait.letter.>",
 		"$JS.API.CONSUMER.PAUSE.WAIT.*", "$JS.API.CONSUMER.DELETE.WAIT.*", "$JS.API.CONSUMER.LIST.WAIT", "$JS.API.STREAM.MSG.GET.WAIT", "$JS.API.CONSUMER.INFO.MAIL.mail", "$JS.API.CONSUMER.INFO.MAIL.urgent",
 		"$JS.ACK.INTAKE.>", "$JS.ACK.*.*.INTAKE.>", "$JS.ACK.WAIT.>", "$JS.ACK.*.*.WAIT.>",
@@ -75,7 +75,7 @@ func attempts() []string {
 			list = append(list, "$JS.API.STREAM."+what+"."+s)
 		}
 		for _, what := range []string{"INFO", "DELETE", "MSG.NEXT", "PAUSE", "RESET", "UNPIN", "LEADER.STEPDOWN"} {
-			for _, c := range []string{"mail", "urgent", "due", "access", "intake-0-of-32", "x"} {
+			for _, c := range []string{"mail", "urgent", "due", "access", "intake-0-of-1", "x"} {
 				list = append(list, "$JS.API.CONSUMER."+what+"."+s+"."+c)
 			}
 		}

@@ -73,7 +73,7 @@ func handWritten(ctx context.Context, r *rig, handled func()) {
 	for _, c := range r.lanes {
 		all.Go(func() {
 			for ctx.Err() == nil {
-				m, err := c.Next(jetstream.FetchMaxWait(200 * time.Millisecond))
+				m, err := c.Next(jetstream.FetchMaxWait(200*time.Millisecond), jetstream.FetchPriorityGroup("workers"))
 				if errors.Is(err, nats.ErrTimeout) {
 					continue
 				}

@@ -25,6 +25,8 @@ const (
 	childURL  = "WORKER_CHILD_URL"
 	childDies = "WORKER_CHILD_DIES" // "before ack:3": kills itself the third time it comes there
 	childName = "WORKER_CHILD_NAME"
+	// how many messages of a lane it handles at the same time
+	childAtOnce = "WORKER_CHILD_AT_ONCE"
 )
 
 // child is the test binary as a worker: it reads all lanes until it is killed.
@@ -42,8 +44,10 @@ func child() {
 		lanes = append(lanes, c)
 	}
 	store := &store{js: js}
+	atOnce, err := strconv.Atoi(os.Getenv(childAtOnce))
+	check(err)
 	w := &Worker{Conn: nc, Aside: store, Publisher: store, Log: zerolog.New(os.Stderr).Level(zerolog.WarnLevel), at: dies(os.Getenv(childDies)),
-		Backoff: Backoff{First: 20 * time.Millisecond, Max: 100 * time.Millisecond}, Deliveries: 16}
+		Backoff: Backoff{First: 20 * time.Millisecond, Max: 100 * time.Millisecond}, Deliveries: 16, AtOnce: atOnce}
 	Handle(w, func(ctx context.Context, m events.Meta, _ events.SONumberIssued) error {
 		if m.Subject == "deadly" {
 			die()

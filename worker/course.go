@@ -26,7 +26,8 @@ const (
 type course struct {
 	*lane
 	*message
-	hold  *hold
+	slot  int         // what the worker's state knows it by
+	kept  func() bool // whether it is ours for certain
 	began time.Time
 
 	event   events.Event
@@ -42,10 +43,9 @@ type course struct {
 func (c *course) run(soft, hard context.Context) {
 	c.w.pass("received")
 	defer c.out()
-	c.answer = c.work(soft, hard)
-	c.verdict = c.finish(hard)
+	c.decide(soft, hard)
 	if c.verdict == left {
-		if c.hold.kept() { // else a Nak would take it from whoever has it now
+		if c.kept() { // else a Nak would take it from whoever has it now
 			_ = c.raw.Nak() // it is delivered at once and before any later one
 		}
 		return
@@ -55,6 +55,12 @@ func (c *course) run(soft, hard context.Context) {
 		c.acknowledge(hard)
 	}
 	c.w.pass("after ack")
+}
+
+// decide brings a message to its end but for the acknowledgement.
+func (c *course) decide(soft, hard context.Context) {
+	c.answer = c.work(soft, hard)
+	c.verdict = c.finish(hard)
 }
 
 // errLeft: the message was not finished here.
@@ -77,17 +83,17 @@ func (c *course) work(soft, hard context.Context) error {
 		return err
 	}
 	for failed := 1; ; failed++ {
-		if failed > 1 && !c.hold.kept() {
+		if failed > 1 && !c.kept() {
 			return fmt.Errorf("%w: the broker may have given it to another", errLeft)
 		}
 		c.enter()
 		err := c.attempt(hard, handler)
 		if _, ok := events.Postponed(err); ok || err == nil {
-			c.w.state.works(c.number)
+			c.w.state.works(c.slot)
 			return err
 		}
 		if r, ok := events.Rejected(err); ok {
-			c.w.state.works(c.number)
+			c.w.state.works(c.slot)
 			return r
 		}
 		switch {
@@ -96,7 +102,7 @@ func (c *course) work(soft, hard context.Context) error {
 		case events.IsUnavailable(err):
 			c.fails(err)
 		default:
-			c.w.state.works(c.number)
+			c.w.state.works(c.slot)
 			if c.tries++; c.tries >= c.w.attempts() {
 				return &events.Rejection{Reason: events.ReasonGaveUp, Err: err}
 			}

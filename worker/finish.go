@@ -57,7 +57,7 @@ func (c *course) insist(hard context.Context, write func(context.Context) error)
 		err := write(ctx)
 		cancel()
 		if err == nil {
-			c.w.state.works(c.number)
+			c.w.state.works(c.slot)
 			return true
 		}
 		if hard.Err() != nil {

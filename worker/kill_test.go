@@ -24,7 +24,7 @@ type kid struct {
 func (r *rig) spawn(name, dies string) *kid {
 	r.t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childURL+"="+r.server.URL, childDies+"="+dies, childName+"="+name)
+	cmd.Env = append(os.Environ(), childURL+"="+r.server.URL, childDies+"="+dies, childName+"="+name, childAtOnce+"="+strconv.Itoa(r.atOnce))
 	cmd.Stderr = os.Stderr
 	if !testing.Verbose() {
 		cmd.Stderr = nil

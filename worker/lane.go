@@ -17,6 +17,7 @@ type lane struct {
 	ackWait time.Duration
 	alone   bool // the consumer has one message under way at most
 	pull    *puller
+	ahead   *ahead // nil: one message after the other
 }
 
 func newLane(w *Worker, c jetstream.Consumer, number int) *lane {
@@ -26,12 +27,18 @@ func newLane(w *Worker, c jetstream.Consumer, number int) *lane {
 		wait = 30 * time.Second // the server's own default
 	}
 	alive := func() { w.state.works(number) }
-	return &lane{w: w, number: number, ackWait: wait, alone: info.Config.MaxAckPending == 1, pull: newPuller(w.Conn, info.Stream, info.Name, alive)}
+	l := &lane{w: w, number: number, ackWait: wait, alone: info.Config.MaxAckPending == 1, pull: newPuller(w.Conn, info, alive)}
+	l.ahead = newAhead(l, info)
+	return l
 }
 
 // run reads until soft ends. hard ends when the grace period is over.
 func (l *lane) run(soft, hard context.Context) {
 	defer l.pull.close()
+	if l.ahead != nil {
+		l.ahead.soft, l.ahead.hard = soft, hard
+		defer l.ahead.close()
+	}
 	for failed := 0; soft.Err() == nil; {
 		m, err := l.pull.next(soft)
 		switch {
@@ -59,18 +66,28 @@ func (brokerDown) Unavailable() bool  { return true }
 func (brokerDown) Dependency() string { return "broker" }
 func (b brokerDown) Unwrap() error    { return b.error }
 
-// fails notes an outage in this lane and logs it once for all lanes.
-func (l *lane) fails(err error) {
-	if d, first := l.w.state.fails(l.number, err, time.Now()); first {
+// fails notes an outage in this lane.
+func (l *lane) fails(err error) { l.suffers(l.number, err) }
+
+// fails notes an outage that this message waits for.
+func (c *course) fails(err error) { c.suffers(c.slot, err) }
+
+// suffers notes an outage and logs it once for all who wait.
+func (l *lane) suffers(slot int, err error) {
+	if d, first := l.w.state.fails(slot, err, time.Now()); first {
 		l.w.Log.Error().Str("worker", l.w.Name).Str("dependency", d).Err(err).Msg("outage begins")
 	}
 }
 
 // see brings one message to its end, or leaves it to the next delivery.
 func (l *lane) see(soft, hard context.Context, m *message) {
+	if l.ahead != nil {
+		l.ahead.see(m)
+		return
+	}
 	hold := l.hold(m)
 	defer hold.release()
-	c := &course{lane: l, message: m, hold: hold, began: time.Now()}
+	c := &course{lane: l, message: m, slot: l.number, kept: hold.kept, began: time.Now()}
 	l.w.state.takes(l.number, m.meta.Timestamp)
 	defer l.w.state.drops(l.number)
 	c.run(soft, hard)

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,6 +20,11 @@ import (
 const (
 	pullFor  = 30 * time.Second
 	pullBeat = 2 * time.Second
+
+	// leaseFor is how long a lane stays with one worker before the others may
+	// have it; nothing new is read in its last part.
+	leaseFor  = 5 * time.Second
+	leaseTail = 500 * time.Millisecond
 )
 
 // errNothing: the request ran out, no message was there.
@@ -27,6 +34,7 @@ var errNothing = errors.New("no message")
 type puller struct {
 	conn    *nats.Conn
 	subject string // of the request
+	group   string // where the consumer has one, requests of priority 0 are answered before those of 1
 	inbox   string
 	replies chan *nats.Msg
 	sub     *nats.Subscription
@@ -34,17 +42,26 @@ type puller struct {
 	asked   bool   // the next request is made already, with the last acknowledgement
 	alive   func() // called when the broker says that a request stands
 	back    chan nats.Status
+
+	leased bool      // a request stands that brings message after message
+	calm   time.Time // no lease before
+	mu     sync.Mutex
+	until  time.Time // the lease
 }
 
-func newPuller(nc *nats.Conn, stream, consumer string, alive func()) *puller {
-	return &puller{conn: nc, alive: alive, back: nc.StatusChanged(nats.CONNECTED), subject: "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + consumer}
+func newPuller(nc *nats.Conn, info *jetstream.ConsumerInfo, alive func()) *puller {
+	p := &puller{conn: nc, alive: alive, back: nc.StatusChanged(nats.CONNECTED), subject: "$JS.API.CONSUMER.MSG.NEXT." + info.Stream + "." + info.Name}
+	if info.Config.PriorityPolicy == jetstream.PriorityPolicyPrioritized {
+		p.group = info.Config.PriorityGroups[0]
+	}
+	return p
 }
 
 // next waits for a message. Once ctx has ended none is begun: one that comes
 // in at that moment is handed back to the broker.
 func (p *puller) next(ctx context.Context) (*message, error) {
-	if !p.asked {
-		if err := p.ask("", p.subject); err != nil {
+	if !p.asked && !p.leased {
+		if err := p.ask("", p.subject, p.one()); err != nil {
 			return nil, err
 		}
 	}
@@ -75,6 +92,7 @@ func (p *puller) next(ctx context.Context) (*message, error) {
 				continue
 			}
 			if err := status(m); err != nil {
+				p.leased = false
 				return nil, err
 			}
 			p.alive()
@@ -91,18 +109,71 @@ func (p *puller) chain(m *message) error {
 	if p.sub == nil || !p.sub.IsValid() {
 		return errNothing // the request would have no answer
 	}
-	if err := p.ask("+NXT ", m.raw.Reply); err != nil {
+	if err := p.ask("+NXT ", m.raw.Reply, p.one()); err != nil {
 		return err
 	}
 	p.asked = true
 	return nil
 }
 
+// lease asks for all that comes in the next seconds, before anybody else: what
+// is read ahead of the lane is then delivered to whoever has read it. The server
+// has the request when lease returns, before anything is acknowledged. It does
+// nothing where a lease stands.
+func (p *puller) lease() {
+	if p.leased || p.sub == nil || !p.sub.IsValid() || time.Now().Before(p.calm) {
+		return
+	}
+	all := request{Batch: 1 << 20, Expires: leaseFor, Beat: pullBeat, Group: p.group}
+	if p.ask("", p.subject, all) != nil || p.conn.FlushTimeout(time.Second) != nil {
+		return // it goes on one by one
+	}
+	p.leased = true
+	p.lasting(time.Now().Add(leaseFor - leaseTail))
+}
+
+// yield ends a lease that another worker has at the same time. Both do so, and
+// one is back first.
+func (p *puller) yield() {
+	p.leave()
+	p.calm = time.Now().Add(100*time.Millisecond + rand.N(500*time.Millisecond))
+}
+
+func (p *puller) lasting(until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.until = until
+}
+
+// lasts tells whether what is read now will be delivered to us.
+func (p *puller) lasts() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Now().Before(p.until)
+}
+
+// request is what the server reads.
+type request struct {
+	Batch    int           `json:"batch"`
+	Expires  time.Duration `json:"expires"`
+	Beat     time.Duration `json:"idle_heartbeat"`
+	Group    string        `json:"group,omitempty"`
+	Priority int           `json:"priority,omitempty"`
+}
+
+func (p *puller) one() request {
+	r := request{Batch: 1, Expires: pullFor, Beat: pullBeat, Group: p.group}
+	if p.group != "" {
+		r.Priority = 1
+	}
+	return r
+}
+
 // ask subscribes if need be and sends one request.
-func (p *puller) ask(prefix, subject string) error {
+func (p *puller) ask(prefix, subject string, r request) error {
 	if p.sub == nil || !p.sub.IsValid() {
 		p.inbox = p.conn.NewInbox()
-		p.replies = make(chan *nats.Msg, 16)
+		p.replies = make(chan *nats.Msg, 64)
 		sub, err := p.conn.ChanSubscribe(p.inbox+".*", p.replies)
 		if err != nil {
 			return fmt.Errorf("subscribe: %w", err)
@@ -110,7 +181,7 @@ func (p *puller) ask(prefix, subject string) error {
 		p.sub = sub
 	}
 	p.count++
-	body, err := json.Marshal(map[string]any{"batch": 1, "expires": pullFor, "idle_heartbeat": pullBeat})
+	body, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
@@ -130,7 +201,8 @@ func (p *puller) close() {
 // leave takes the request back: the server forgets it with the subscription.
 // What it had sent before it heard so goes back at once and not after AckWait.
 func (p *puller) leave() {
-	p.asked = false
+	p.asked, p.leased = false, false
+	p.lasting(time.Time{})
 	if p.sub == nil {
 		return
 	}

@@ -35,6 +35,7 @@ type rig struct {
 	server *testkit.NATSServer
 	js     jetstream.JetStream
 	lanes  []jetstream.Consumer
+	atOnce int // how many messages of a lane its workers handle at the same time
 }
 
 const partitions = 8
@@ -45,7 +46,7 @@ func newRig(t testing.TB, lanes int, ackWait time.Duration) *rig {
 	r := &rig{t: t, server: s, js: s.JetStream()}
 	ctx := t.Context()
 	for _, cfg := range []jetstream.StreamConfig{
-		{Name: "INTAKE", Subjects: []string{"hr.*.*.*", "admissions.*.*.*", "it.*.*.*"}, SubjectTransform: &jetstream.SubjectTransformConfig{
+		{Name: "INTAKE", AllowDirect: true, Subjects: []string{"hr.*.*.*", "admissions.*.*.*", "it.*.*.*"}, SubjectTransform: &jetstream.SubjectTransformConfig{
 			Source:      "*.*.*.*",
 			Destination: fmt.Sprintf("p.{{partition(%d,4)}}.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}.{{wildcard(4)}}", partitions),
 		}},
@@ -59,7 +60,7 @@ func newRig(t testing.TB, lanes int, ackWait time.Duration) *rig {
 	}
 	for i := range lanes {
 		cfg := jetstream.ConsumerConfig{Durable: fmt.Sprintf("lane-%d", i), AckPolicy: jetstream.AckExplicitPolicy,
-			MaxAckPending: 1, AckWait: ackWait, MaxDeliver: -1}
+			MaxAckPending: 1, AckWait: ackWait, MaxDeliver: -1, PriorityPolicy: jetstream.PriorityPolicyPrioritized, PriorityGroups: []string{"workers"}}
 		for p := i; p < partitions; p += lanes {
 			cfg.FilterSubjects = append(cfg.FilterSubjects, fmt.Sprintf("p.%d.>", p))
 		}
@@ -123,7 +124,7 @@ func (r *rig) idle() bool {
 // worker is one over the rig, with a memory for what it puts aside.
 func (r *rig) worker() (*Worker, *memory) {
 	m := &memory{}
-	return &Worker{Conn: r.server.Connect(), Aside: m, Publisher: m, Log: zerolog.New(m), Name: "intake",
+	return &Worker{Conn: r.server.Connect(), Aside: m, Publisher: m, Log: zerolog.New(m), Name: "intake", AtOnce: r.atOnce,
 		Backoff: Backoff{First: time.Millisecond, Max: 20 * time.Millisecond}, Grace: 5 * time.Second}, m
 }
 

@@ -99,6 +99,13 @@ func (s *state) oldest(now time.Time) time.Duration {
 	return age
 }
 
+// InHand is how many messages are being handled.
+func (w *Worker) InHand() int {
+	w.state.mu.Lock()
+	defer w.state.mu.Unlock()
+	return len(w.state.inHand)
+}
+
 // Outages lists what does not answer, the longest first.
 func (w *Worker) Outages() []Outage {
 	s := &w.state

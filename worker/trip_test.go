@@ -92,7 +92,7 @@ func TestEventsMakeTheirTripWhileTheBrokerIsKilled(t *testing.T) {
 	intake := open(t, b, "worker")
 	var mu sync.Mutex
 	origins := map[string][]uint64{}
-	w := &worker.Worker{Conn: intake.conn, Aside: &stream.Aside{Publisher: intake.publisher}, Publisher: intake.publisher, Log: zerolog.Nop(), Name: "intake"}
+	w := &worker.Worker{Conn: intake.conn, Aside: &stream.Aside{Publisher: intake.publisher}, Publisher: intake.publisher, Log: zerolog.Nop(), Name: "intake", AtOnce: 8}
 	worker.Handle(w, func(ctx context.Context, m events.Meta, s events.SONumberIssued) error {
 		mu.Lock()
 		origins[m.Subject] = append(origins[m.Subject], m.Position)

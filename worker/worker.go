@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -52,6 +53,12 @@ type Worker struct {
 	Name      string   // "intake", "mail": in the log and the metrics
 	Metrics   *Metrics // nil: none
 
+	// AtOnce is how many messages of one lane may be handled at the same time,
+	// each of another person, where the consumer has MaxAckPending 1 and filters
+	// by partition: the messages behind the one that is delivered are read from
+	// the stream itself, which must allow direct reads. Zero: one message after
+	// the other, as delivered.
+	AtOnce int
 	// Attempts is how often a message may fail in this process for another
 	// reason than an outage. Default 8.
 	Attempts int
@@ -74,6 +81,8 @@ type Worker struct {
 	handlers map[reflect.Type]func(context.Context, events.Event) error
 	state    state
 	alone    sync.RWMutex       // held whole while a message that may kill the process is in hand
+	slots    atomic.Int64       // for messages that are handled beside others of their lane
+	readers  map[string]*reader // by stream
 	at       func(point string) // named points, for tests that kill the process there
 }
 
@@ -117,6 +126,8 @@ func (w *Worker) Run(ctx context.Context, consumers []jetstream.Consumer) error 
 	if w.Metrics != nil {
 		defer w.Metrics.watch(w)()
 	}
+	w.slots.Store(int64(len(consumers)))
+	defer w.closeReaders()
 	var lanes sync.WaitGroup
 	for i, c := range consumers {
 		l := newLane(w, c, i)
@@ -136,6 +147,23 @@ func (w *Worker) Run(ctx context.Context, consumers []jetstream.Consumer) error 
 		return nil
 	case <-time.After(time.Second):
 		return errors.New("worker: a handler did not end within the grace period")
+	}
+}
+
+// reader is the one that all lanes of a stream share.
+func (w *Worker) reader(stream string) *reader {
+	if w.readers == nil {
+		w.readers = map[string]*reader{}
+	}
+	if w.readers[stream] == nil {
+		w.readers[stream] = &reader{conn: w.Conn, stream: stream}
+	}
+	return w.readers[stream]
+}
+
+func (w *Worker) closeReaders() {
+	for _, r := range w.readers {
+		r.close()
 	}
 }
 

@@ -54,17 +54,17 @@ func run(ctx context.Context, how string) error {
 	return byHand(ctx, js, width)
 }
 
-// ours is the worker as it runs, with as many lanes.
+// ours is the worker as it runs, with as many messages in hand.
 func ours(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, width int) error {
 	set := stream.DefaultSettings()
-	set.Lanes = width
+	set.Lanes = min(width, set.Lanes)
 	lanes, err := stream.LaneConsumers(ctx, js, set)
 	if err != nil {
 		return err
 	}
 	pub := stream.NewPublisher(js)
 	defer func() { _ = pub.Close(context.Background()) }()
-	w := &worker.Worker{Conn: nc, Aside: &stream.Aside{Publisher: pub}, Publisher: pub, Log: zerolog.New(os.Stderr).Level(zerolog.WarnLevel), Name: "intake"}
+	w := &worker.Worker{Conn: nc, Aside: &stream.Aside{Publisher: pub}, Publisher: pub, Log: zerolog.New(os.Stderr).Level(zerolog.WarnLevel), Name: "intake", AtOnce: width / set.Lanes}
 	worker.Handle(w, func(ctx context.Context, m events.Meta, e events.EmployeeUpdated) error {
 		if e.Name.Family == "" || e.BirthDate == "" || e.Contact.Email == "" || len(e.Employments) == 0 || e.Language == "" {
 			return events.Refuse(events.ReasonInvalid, "data", "something is missing")

@@ -116,7 +116,7 @@ func (s *slice) declare(js jetstream.JetStream) {
 	defer cancel()
 	if s.how == "ours" {
 		set := stream.DefaultSettings()
-		set.Lanes = s.width
+		set.Lanes = min(s.width, set.Lanes)
 		if err := stream.Declare(ctx, js, set, false); err != nil {
 			s.t.Fatal(err)
 		}

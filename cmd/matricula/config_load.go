@@ -57,7 +57,7 @@ func DefaultConfig() Config {
 			SuspendAfter: asSpan(rules.SuspendAfter.String()), CloseAfter: asSpan(rules.CloseAfter.String()),
 			NeverActivated: asSpan(rules.NeverActivated.String()), EraseAfter: asSpan(rules.EraseAfter.String()),
 		},
-		Worker: WorkerConfig{Lanes: 32, Attempts: 8, Unknown: asSpan("24h")},
+		Worker: WorkerConfig{Lanes: 1, Attempts: 8, Unknown: asSpan("24h")},
 		Brake:  BrakeConfig{MaxChanges: 200, Per: asSpan("24h")},
 		Log:    LogConfig{Level: "info", Format: "json"},
 		Window: defaultWindows(),

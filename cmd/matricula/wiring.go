@@ -44,6 +44,14 @@ func handlers(w *worker.Worker, life *account.Lifecycle) {
 	worker.Handle(w, life.LetterDue)
 }
 
+// How many persons are worked on at the same time in one lane of the intake,
+// and from how many on what they lead to may wait for each other: the directory
+// has enough to do then.
+const (
+	atOnce  = 128
+	patient = 64
+)
+
 const (
 	sweepEvery  = 5 * time.Second // facts that no hurry announced
 	groupsEvery = 5 * time.Second // letters that other workers planned
@@ -101,6 +109,8 @@ func (s *system) newWorker(ctx context.Context, m *worker.Metrics) (*workerRole,
 	life.OpenRequest = requestOpener(requests)
 	r.life = life
 	r.intake = r.work("intake")
+	r.intake.AtOnce = atOnce
+	pub.Patient = func() bool { return r.intake.InHand() >= patient }
 	return r, nil
 }
 
