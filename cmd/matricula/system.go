@@ -38,6 +38,11 @@ type system struct {
 type people interface {
 	account.Directory
 	account.Passwords
+	health
+}
+
+// health is what a directory says of itself.
+type health interface {
 	Ping(ctx context.Context) error
 	Writable(ctx context.Context) error
 	Crowded() bool
