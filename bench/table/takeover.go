@@ -1,7 +1,6 @@
 package table
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -108,11 +107,17 @@ func (p person) emailAt(i int) string { return fmt.Sprintf("%s.%s.%d@example.org
 // judge reads the facts: each event leads to one, in the order of its person.
 func (p *place) judge(x *takeover, evs []events.Event, killed time.Time) {
 	p.t.Helper()
+	var all []fact
+	p.facts(0, []string{"audit.account.created.>", "audit.account.updated.>"}, func(f fact) { all = append(all, f) })
+	x.weigh(all, evs, killed)
+}
+
+// weigh compares facts, in the order they were stored in, with the events that
+// each should follow from.
+func (x *takeover) weigh(all []fact, evs []events.Event, killed time.Time) {
 	seen, newest := map[string]int{}, map[string]string{}
-	var first, last time.Time
 	before := killed
-	p.facts(0, []string{"audit.account.created.>", "audit.account.updated.>"}, func(f fact) {
-		first, last = cmp.Or(first, f.at), f.at
+	for _, f := range all {
 		if f.at.After(killed) {
 			x.stood, before = max(x.stood, f.at.Sub(before)), f.at
 		}
@@ -121,7 +126,7 @@ func (p *place) judge(x *takeover, evs []events.Event, killed time.Time) {
 			x.inversions++
 		}
 		newest[f.Account] = max(newest[f.Account], f.Cause)
-	})
+	}
 	for _, e := range evs {
 		if n := seen[e.ID]; n == 0 {
 			x.lost++
@@ -129,7 +134,9 @@ func (p *place) judge(x *takeover, evs []events.Event, killed time.Time) {
 			x.doubled += n - 1
 		}
 	}
-	x.rate = float64(x.events) / last.Sub(first).Seconds()
+	if len(all) > 1 {
+		x.rate = float64(x.events) / all[len(all)-1].at.Sub(all[0].at).Seconds()
+	}
 }
 
 // stale counts the people whose entry is not what their last event says.

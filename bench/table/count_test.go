@@ -1,0 +1,67 @@
+package table
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"usn.no/matricula/events"
+)
+
+func TestCensusSeesWhatIsLostAndDoubled(t *testing.T) {
+	t.Parallel()
+	var c census
+	c.each("letters", []string{"a", "b", "c"}, map[string]int{"a": 1, "c": 3})
+	if c.lost != 1 || c.doubled != 2 {
+		t.Errorf("one of three is missing and one is there three times, counted as %d lost and %d doubled", c.lost, c.doubled)
+	}
+	if !strings.Contains(c.String(), "letters: 1 lost, 2 doubled") {
+		t.Errorf("the table does not say what is lost: %s", c)
+	}
+}
+
+func TestTakeoverSeesWhatIsTurnedRoundAndHowLongNothingWasDone(t *testing.T) {
+	t.Parallel()
+	killed := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	at := func(seconds int) time.Time { return killed.Add(time.Duration(seconds) * time.Second) }
+	var evs []events.Event
+	for _, id := range []string{"p-00", "p-01", "p-02", "q-00"} {
+		evs = append(evs, events.Event{Meta: events.Meta{ID: id}})
+	}
+	x := takeover{events: len(evs)}
+	x.weigh([]fact{
+		{at: at(-5), Account: "p", Cause: "p-00"}, {at: at(1), Account: "p", Cause: "p-02"},
+		{at: at(8), Account: "p", Cause: "p-01"}, {at: at(9), Account: "p", Cause: "p-01"},
+	}, evs, killed)
+	if x.lost != 1 || x.doubled != 1 || x.inversions != 2 || x.stood != 7*time.Second {
+		t.Errorf("counted %d lost, %d doubled, %d turned round, %s of standstill; there are 1, 1, 2 and 7 s", x.lost, x.doubled, x.inversions, x.stood)
+	}
+}
+
+func TestTextQuotesNothingThatWasNotMeasured(t *testing.T) {
+	t.Parallel()
+	r := &record{Command: "make bench", Values: map[string]float64{}}
+	for _, d := range []string{"results.md.tmpl", "capacity.md.tmpl"} {
+		text, err := r.fill(d)
+		if err != nil {
+			t.Errorf("%s quotes what a run without parts did not measure: %v", d, err)
+		}
+		if strings.Contains(string(text), "<no value>") || strings.Contains(string(text), "NaN") {
+			t.Errorf("%s has a hole where a figure should be", d)
+		}
+	}
+}
+
+func TestFiguresAreWrittenAsPeopleReadThem(t *testing.T) {
+	t.Parallel()
+	for x, want := range map[float64]string{14519.3: "14,519", 274: "274", 40.92: "40.9", 3.256: "3.26"} {
+		if got := number0(x); got != want {
+			t.Errorf("%g is written %q, not %q", x, got, want)
+		}
+	}
+	for seconds, want := range map[float64]string{73: "73 s", 1100: "18 min", 40000: "11 h", 600000: "7 days"} {
+		if got := span(seconds); got != want {
+			t.Errorf("%g seconds are written %q, not %q", seconds, got, want)
+		}
+	}
+}
