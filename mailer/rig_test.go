@@ -201,7 +201,7 @@ func (r *rig) deliver(q events.MailRequest) error {
 // for, until the letter has its end. It answers how often it was handled.
 func (r *rig) finish(t testing.TB, q events.MailRequest) int {
 	t.Helper()
-	for n, deadline := 1, time.Now().Add(30*time.Second); time.Now().Before(deadline); n++ {
+	for n, deadline := 1, time.Now().Add(2*time.Minute); time.Now().Before(deadline); n++ {
 		err := r.deliver(q)
 		switch at, later := events.Postponed(err); {
 		case err == nil:
@@ -217,7 +217,7 @@ func (r *rig) finish(t testing.TB, q events.MailRequest) int {
 			<-time.After(time.Millisecond) // the relay is asked again
 		}
 	}
-	t.Fatalf("letter %s has no end after half a minute", q.Letter)
+	t.Fatalf("letter %s has no end after two minutes", q.Letter)
 	return 0
 }
 

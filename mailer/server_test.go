@@ -58,6 +58,7 @@ type server struct {
 	// recipient, as some servers do.
 	together, hasty bool
 	noStop          chan struct{}
+	stalled         chan struct{} // told of each stall
 
 	mu       sync.Mutex
 	faults   []fault
@@ -75,6 +76,7 @@ func serve(t testing.TB, s *server) *server {
 		t.Fatal(err)
 	}
 	s.t, s.ln, s.noStop, s.struck = t, ln, make(chan struct{}), make([]int, len(s.faults))
+	s.stalled = make(chan struct{}, 100)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
@@ -189,6 +191,7 @@ func (n *session) act(do, right string) bool {
 	case cut, takeAndCut:
 		return false
 	case stall, takeStall:
+		n.stalled <- struct{}{}
 		_, _ = io.Copy(io.Discard, n.r) // until the client goes away
 		return false
 	case halfClose:

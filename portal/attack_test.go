@@ -428,7 +428,7 @@ func TestT27NoRequestComposesARedirect(t *testing.T) {
 // raw sends a request line that no client would write.
 func raw(t *testing.T, h *house, target string) (location string, status int) {
 	t.Helper()
-	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: 5 * time.Second}, Config: &tls.Config{InsecureSkipVerify: true}}
+	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: time.Minute}, Config: &tls.Config{InsecureSkipVerify: true}}
 	c, err := d.DialContext(t.Context(), "tcp", h.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -134,7 +134,7 @@ func (r *rig) letters(p someone, template string) []standalone.Message {
 // letter waits for the first letter of a template.
 func (r *rig) letter(p someone, template string) standalone.Message {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	m, err := r.mailbox.Await(ctx, func(m standalone.Message) bool { return m.To == p.email && m.Get("X-Matricula-Letter") == template })
 	if err != nil {

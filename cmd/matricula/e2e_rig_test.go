@@ -165,8 +165,8 @@ func (r *rig) startAt(role, failpoint string) {
 	case err := <-ended:
 		delete(r.running, role)
 		r.t.Fatalf("%s ended before it was ready: %v\n%s", role, err, ready.text())
-	case <-time.After(20 * time.Second):
-		r.t.Fatalf("%s was not ready within 20 s:\n%s", role, ready.text())
+	case <-time.After(patience):
+		r.t.Fatalf("%s was not ready within %s:\n%s", role, patience, ready.text())
 	}
 }
 
@@ -181,7 +181,7 @@ func (r *rig) died(role string) {
 			r.t.Fatalf("%s ended by itself: %v", role, err)
 		}
 		delete(r.running, role)
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		r.t.Fatalf("%s never came to its failpoint", role)
 	}
 }
@@ -200,9 +200,9 @@ func (r *rig) stop(role string) {
 		if err != nil {
 			r.t.Errorf("%s did not end well: %v\n%s", role, err, r.log[role].String())
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		_ = cmd.Process.Kill()
-		r.t.Errorf("%s did not end within 30 s of SIGTERM", role)
+		r.t.Errorf("%s did not end within %s of SIGTERM", role, patience)
 	}
 }
 
@@ -238,9 +238,13 @@ func (w *waitFor) text() string {
 	return w.into.String()
 }
 
+// patience is how long a fact may take at least: a busy machine is no fault.
+const patience = time.Minute
+
 // eventually polls a fact until it holds, and fails with what was last seen.
 func eventually(t *testing.T, within time.Duration, fact string, holds func() (bool, string)) {
 	t.Helper()
+	within = max(within, patience)
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	seen := ""
