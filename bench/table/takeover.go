@@ -41,21 +41,25 @@ func takeoverRows(t testing.TB, r *report, binary string, people int) {
 		figure: fmt.Sprintf("stood still %.1f s at most; what the killed one held was done %.1f s after", x.stood.Seconds(), x.taken.Seconds()),
 		// the broker gives a message to another once AckWait has passed since it
 		// last heard of it; a second for handling it
-		goal: fmt.Sprintf("goes on within the ack wait, %.0f s", wait.Seconds()), met: x.stood <= wait && x.taken <= wait+time.Second && x.inversions == 0,
+		goal: fmt.Sprintf("goes on within the ack wait, %.0f s", wait.Seconds()), met: max(x.stood, x.taken) <= wait+time.Second && x.inversions == 0,
 		cost: perSecond(x.rate) + " in all", harm: fmt.Sprintf("%d, %d, %d; %d entries stale", x.lost, x.doubled, x.inversions, x.stale),
 	})
 }
 
 // killOne stores a few events of each person, one after the other, has two
-// workers work on them, and kills one when a quarter is done.
+// workers work on them, and when a quarter is done kills the one that has done
+// more of it.
 func (p *place) killOne(people, perPerson int) takeover {
 	p.t.Helper()
 	x := takeover{people: people, events: people * perPerson}
 	staff, evs := p.staff(people, perPerson)
 	p.publish(evs)
-	dies, _ := p.serve("worker", "worker-dies")
-	p.serve("worker", "worker-lives")
+	dies, _ := p.serve("worker", "worker-1")
+	other, _ := p.serve("worker", "worker-2")
 	p.until(time.Minute, "a quarter of the events is done", func() bool { return len(evs)-p.pending() >= len(evs)/4 })
+	if cpu(other.cmd.Process.Pid) > cpu(dies.cmd.Process.Pid) {
+		dies = other
+	}
 	held := p.lanes()
 	killed := time.Now()
 	dies.kill()
