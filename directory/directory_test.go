@@ -15,7 +15,7 @@ var cheap = directory.Argon2{Memory: 64, Time: 1, Threads: 1}
 func config(s *testkit.SlapdServer, who testkit.Login) directory.Config {
 	return directory.Config{
 		URL: s.URL, BindDN: who.DN, Password: who.Password, Base: s.Base, Realm: s.Realm,
-		Argon2: cheap, Timeout: 20 * time.Second,
+		Argon2: cheap, Timeout: 60 * time.Second,
 	}
 }
 

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -219,26 +219,31 @@ func TestQueueForAHashHasAnEnd(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(Argon2{}, 2)
 	for range 2 {
-		if err := h.slots.take(t.Context()); err != nil {
+		if _, err := h.slots.take(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
+	h.slots.took.Store(int64(100 * time.Millisecond)) // two at a time: 50 ms for each who waits
+	const most, full = 40, 10
 	ctx, leave := context.WithCancel(t.Context())
 	left := make(chan error)
-	for i := range 2 * queue {
-		if h.Crowded() != (i >= queue) {
-			t.Errorf("with %d of %d waiting Crowded is %v", i, 2*queue, h.Crowded())
+	for i := range most {
+		if h.Crowded() != (i >= full) {
+			t.Errorf("with %d of %d waiting Crowded is %v", i, most, h.Crowded())
 		}
-		go func() { left <- h.slots.take(ctx) }()
+		go func() {
+			_, err := h.slots.take(ctx)
+			left <- err
+		}()
 		for h.slots.waiting.Load() != int64(i+1) {
 			runtime.Gosched()
 		}
 	}
-	if err := h.slots.take(t.Context()); !errors.Is(err, account.ErrBusy) {
+	if _, err := h.slots.take(t.Context()); !errors.Is(err, account.ErrBusy) {
 		t.Errorf("one more than may wait was answered %v", err)
 	}
 	leave()
-	for range 2 * queue {
+	for range most {
 		if err := <-left; !errors.Is(err, account.ErrBusy) {
 			t.Errorf("who left the queue was answered %v", err)
 		}
@@ -251,7 +256,8 @@ func TestQueueForAHashHasAnEnd(t *testing.T) {
 func TestNoSlotMeansBusy(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(Argon2{Memory: 64, Time: 1, Threads: 1}, 1)
-	if err := h.slots.take(t.Context()); err != nil {
+	give, err := h.slots.take(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -262,7 +268,7 @@ func TestNoSlotMeansBusy(t *testing.T) {
 	if _, err := h.Matches(ctx, "x", "et langt passord"); !errors.Is(err, account.ErrBusy) {
 		t.Errorf("a check without a slot answered %v", err)
 	}
-	h.slots.give()
+	give()
 	if _, _, err := h.Renew(ctx, nil, account.Account{}, account.Account{}, "et langt passord"); err != nil {
 		t.Errorf("with a free slot a hash answered %v", err)
 	}

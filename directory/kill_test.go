@@ -49,12 +49,12 @@ func TestAcknowledgedWritesSurviveAKill(t *testing.T) {
 		})
 	}
 	for kill := 1; kill <= kills; kill++ {
-		deadline := time.After(20 * time.Second)
+		deadline := time.After(60 * time.Second)
 		for n := 0; n < kill*step; {
 			select {
 			case n = <-reached:
 			case <-deadline:
-				t.Fatalf("%d writes after %d kills and no more in 20 s", n, kill-1)
+				t.Fatalf("%d writes after %d kills and no more in 60 s", n, kill-1)
 			}
 		}
 		s.Kill() // in the middle of what the writers are at
@@ -79,7 +79,7 @@ func TestAcknowledgedWritesSurviveAKill(t *testing.T) {
 // back waits until d has found its server again.
 func back(t *testing.T, d *directory.Directory) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(60 * time.Second)
 	for err := d.Ping(t.Context()); err != nil; err = d.Ping(t.Context()) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the directory is back and not found: %v", err)

@@ -350,11 +350,11 @@ func TestAServerThatHangsIsGivenUpInTime(t *testing.T) {
 	if !errors.Is(err, account.ErrUnavailable) {
 		t.Errorf("a hanging server answered %v", err)
 	}
-	if took > 10*time.Second {
+	if took > 60*time.Second {
 		t.Errorf("a hanging server was waited for %v", took)
 	}
 	// Nobody could know whether it was done; a second try does.
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(60 * time.Second)
 	for {
 		err = d.Create(t.Context(), person(1))
 		if err == nil || errors.Is(err, account.ErrTaken) || time.Now().After(deadline) {

@@ -122,7 +122,7 @@ func TestFaultAddressesMakeTheTroubleTheyName(t *testing.T) {
 func TestAwaitAnswersWhenTheMailArrives(t *testing.T) {
 	t.Parallel()
 	b := startMailbox(t, &standalone.Mailbox{})
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	got := make(chan string, 1)
 	go func() {

@@ -42,8 +42,8 @@ func TestIntakeIsDeliveredAgainFromATimeOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			for {
-				m, err := c.Next(jetstream.FetchMaxWait(200*time.Millisecond), jetstream.FetchPriorityGroup(laneGroup))
-				if err != nil {
+				m, ok := nextOf(t, c, jetstream.FetchPriorityGroup(laneGroup))
+				if !ok {
 					break
 				}
 				if err := m.DoubleAck(context.Background()); err != nil {

@@ -20,7 +20,7 @@ func next(t *testing.T, c jetstream.Consumer, err error) jetstream.Msg {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := c.Next(jetstream.FetchMaxWait(10 * time.Second))
+	m, err := c.Next(jetstream.FetchMaxWait(60 * time.Second))
 	if err != nil {
 		t.Fatalf("no message came: %v", err)
 	}

@@ -131,8 +131,8 @@ func TestNothingIsAcknowledgedWithoutAPartition(t *testing.T) {
 // take reads one message of a lane and acknowledges it.
 func take(t *testing.T, c jetstream.Consumer) (string, bool) {
 	t.Helper()
-	m, err := c.Next(jetstream.FetchMaxWait(300*time.Millisecond), jetstream.FetchPriorityGroup(laneGroup))
-	if err != nil {
+	m, ok := nextOf(t, c, jetstream.FetchPriorityGroup(laneGroup))
+	if !ok {
 		return "", false
 	}
 	if err := m.DoubleAck(patience(t)); err != nil {
@@ -186,8 +186,8 @@ func TestRegroupingLanesSkipsNothingAndKeepsOrder(t *testing.T) {
 	after := map[string][]string{}
 	for _, lane := range lanes {
 		for {
-			m, err := lane.Next(jetstream.FetchMaxWait(300*time.Millisecond), jetstream.FetchPriorityGroup(laneGroup))
-			if err != nil {
+			m, ok := nextOf(t, lane, jetstream.FetchPriorityGroup(laneGroup))
+			if !ok {
 				break
 			}
 			after[m.Subject()] = append(after[m.Subject()], string(m.Data()))

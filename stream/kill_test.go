@@ -43,7 +43,7 @@ func serveBroker(dir string) {
 		os.Exit(1)
 	}
 	s.Start()
-	if !s.ReadyForConnections(20 * time.Second) {
+	if !s.ReadyForConnections(60 * time.Second) {
 		fmt.Println("server is not ready")
 		os.Exit(1)
 	}

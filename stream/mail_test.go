@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -26,8 +25,8 @@ func drained(t *testing.T, c jetstream.Consumer, err error) []string {
 	}
 	var got []string
 	for {
-		m, err := c.Next(jetstream.FetchMaxWait(500 * time.Millisecond))
-		if err != nil {
+		m, ok := nextOf(t, c)
+		if !ok {
 			return got
 		}
 		got = append(got, strings.Split(m.Subject(), ".")[1])

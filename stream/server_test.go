@@ -50,7 +50,7 @@ func (b *broker) start() {
 		b.t.Fatalf("server: %v", err)
 	}
 	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
+	if !s.ReadyForConnections(60 * time.Second) {
 		b.t.Fatal("server is not ready")
 	}
 	b.mu.Lock()
@@ -86,10 +86,12 @@ func (b *broker) connect(more ...nats.Option) (*nats.Conn, jetstream.JetStream) 
 		nats.InProcessServer(b), nats.ReconnectWait(10 * time.Millisecond), nats.ReconnectJitter(0, 0),
 		nats.Timeout(300 * time.Millisecond), // an attempt may reach a server that is just going down
 	}
-	nc, err := Connect(Options{Name: "test", More: append(opts, more...)})
-	if err != nil {
-		b.t.Fatalf("connect: %v", err)
-	}
+	var nc *nats.Conn
+	var err error
+	eventually(b.t, "a connection to the server", func() bool {
+		nc, err = Connect(Options{Name: "test", More: append(opts, more...)})
+		return err == nil
+	})
 	b.t.Cleanup(nc.Close)
 	js, err := JetStream(nc)
 	if err != nil {
@@ -141,12 +143,32 @@ func declaredOn(t testing.TB, b *broker) (*broker, jetstream.JetStream, *Publish
 // eventually polls until ok, and fails with what is still wrong.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); {
+	for deadline := time.Now().Add(60 * time.Second); !ok(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("after 30s still not: %s", what)
+			t.Fatalf("after 60s still not: %s", what)
 		}
 		<-time.After(5 * time.Millisecond)
 	}
+}
+
+// nextOf reads the next message of a consumer; ok is false when the broker says
+// that it has none to give. How long a message takes to come says nothing.
+func nextOf(t testing.TB, c jetstream.Consumer, opts ...jetstream.FetchOpt) (m jetstream.Msg, ok bool) {
+	t.Helper()
+	eventually(t, "a message that is pending comes", func() bool {
+		info, err := c.Info(patience(t))
+		if err != nil {
+			t.Fatalf("consumer: %v", err)
+		}
+		full := info.Config.MaxAckPending > 0 && info.NumAckPending >= info.Config.MaxAckPending
+		if info.NumPending == 0 || info.Paused || full {
+			return true
+		}
+		m, err = c.Next(append([]jetstream.FetchOpt{jetstream.FetchMaxWait(time.Second)}, opts...)...)
+		ok = err == nil
+		return ok
+	})
+	return m, ok
 }
 
 func messages(t testing.TB, js jetstream.JetStream, stream string) uint64 {

@@ -271,11 +271,11 @@ func TestPausedDurableStillAnswersThatItListens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request := fmt.Sprintf(`{"batch":1,"expires":%d,"idle_heartbeat":%d}`, 10*time.Second, 500*time.Millisecond)
+	request := fmt.Sprintf(`{"batch":1,"expires":%d,"idle_heartbeat":%d}`, 60*time.Second, 500*time.Millisecond)
 	if err := nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT.WAIT."+letterConsumer("g", kind), inbox, []byte(request)); err != nil {
 		t.Fatal(err)
 	}
-	m, err := sub.NextMsg(3 * time.Second)
+	m, err := sub.NextMsg(60 * time.Second)
 	if err != nil || m.Header.Get("Status") != "100" {
 		t.Errorf("a request to a paused durable was answered %v, %v; want a heartbeat", headerOf(m), err)
 	}

@@ -51,8 +51,8 @@ func (s *NATSServer) run(o *server.Options) {
 		b.Shutdown()
 		b.WaitForShutdown()
 	})
-	if !b.ReadyForConnections(10 * time.Second) {
-		s.t.Fatal("broker was not ready within 10 s")
+	if !b.ReadyForConnections(60 * time.Second) {
+		s.t.Fatal("broker was not ready within 60 s")
 	}
 	s.Server = b
 }

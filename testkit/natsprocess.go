@@ -143,7 +143,7 @@ func (b *NATSBroker) Start() {
 	if b.process, err = startProcess(cmd); err != nil {
 		b.t.Fatalf("start nats-server: %v", err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); !b.answers(); {
+	for deadline := time.Now().Add(60 * time.Second); !b.answers(); {
 		select {
 		case <-b.process.done:
 			b.t.Fatalf("nats-server ended at once:\n%s", b.log())
@@ -214,7 +214,7 @@ func (b *NATSBroker) Connect(role string, opts ...nats.Option) *nats.Conn {
 // JetStream opens a role's connection for JetStream.
 func (b *NATSBroker) JetStream(role string, opts ...nats.Option) jetstream.JetStream {
 	b.t.Helper()
-	js, err := jetstream.New(b.Connect(role, opts...), jetstream.WithDefaultTimeout(5*time.Second))
+	js, err := jetstream.New(b.Connect(role, opts...), jetstream.WithDefaultTimeout(30*time.Second))
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 func TestPortalKeepsSessionsWithTheShippedRights(t *testing.T) {
 	t.Parallel()
 	b := testkit.NATSProcess(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	if err := stream.Declare(ctx, b.JetStream("operator"), stream.DefaultSettings(), false); err != nil {
 		t.Fatal(err)

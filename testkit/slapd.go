@@ -128,7 +128,7 @@ func (s *SlapdServer) start() error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	for {
 		// The socket is in our own folder and is opened after the ports.
@@ -224,7 +224,7 @@ func (s *SlapdServer) bind(who Login) (*ldap.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.SetTimeout(20 * time.Second)
+	c.SetTimeout(60 * time.Second)
 	if err := c.Bind(who.DN, who.Password); err != nil {
 		_ = c.Close()
 		return nil, err

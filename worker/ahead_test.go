@@ -71,7 +71,7 @@ func TestDifferentPersonsOfOneLaneAreHandledAtTheSameTimeAndOneInOrder(t *testin
 	})
 	before := w.Conn.Stats().OutMsgs
 	r.start(w)
-	eventually(t, 30*time.Second, "every event is acknowledged", r.idle)
+	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
 	for s := range students {
 		if got := order.get(fmt.Sprintf("s%d", s)); len(got) != each || !inTurn(got) {
 			t.Errorf("student s%d: events were handled as %v, want 1 to %d once and in order", s, got, each)
@@ -107,7 +107,7 @@ func TestOrderSurvivesWorkersKilledWhileTheyAreAhead(t *testing.T) {
 	for n := range kills {
 		before := r.count("JOURNAL")
 		more := 1 + rand.N(150)
-		eventually(t, 30*time.Second, "work goes on", func() bool { return r.count("JOURNAL") >= before+more || r.idle() })
+		eventually(t, 60*time.Second, "work goes on", func() bool { return r.count("JOURNAL") >= before+more || r.idle() })
 		victim := n % len(kids)
 		kids[victim].kill()
 		kids[victim] = r.spawn(strconv.Itoa(n), "")
@@ -125,11 +125,11 @@ func TestOrderSurvivesAKillAtEveryNamedPointAhead(t *testing.T) {
 	r.load(students, each, poison)
 	for _, point := range []string{"received", "before effect", "after effect", "before bury", "before audit", "before ack", "after ack"} {
 		k := r.spawn(point, point+":2")
-		eventually(t, 30*time.Second, "the worker dies at "+point+", or there is nothing left for it", func() bool { return k.gone() || r.idle() })
+		eventually(t, 60*time.Second, "the worker dies at "+point+", or there is nothing left for it", func() bool { return k.gone() || r.idle() })
 		k.kill()
 	}
 	r.spawn("last", "")
-	eventually(t, 30*time.Second, "every event is acknowledged", r.idle)
+	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
 	r.judgeAhead(students, each, poison)
 }
 
@@ -150,7 +150,7 @@ func TestMessageThatKillsItsWorkerAheadIsBuriedInTheEnd(t *testing.T) {
 			t.Fatal("the worker was killed 40 times and the message is still there")
 		}
 		k := r.spawn("n", "")
-		eventually(t, 20*time.Second, "the worker dies or is through", func() bool { return k.gone() || r.idle() })
+		eventually(t, 60*time.Second, "the worker dies or is through", func() bool { return k.gone() || r.idle() })
 		k.kill()
 	}
 	if r.count("DEAD") != 1 {
@@ -184,7 +184,7 @@ func TestLanesGoRoundBetweenWorkersThatAreAhead(t *testing.T) {
 		})
 		r.start(w)
 	}
-	eventually(t, 30*time.Second, "every event is acknowledged", r.idle)
+	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
 	if n := handled.Load(); n > students*each*5/4 || wrong > 0 {
 		t.Errorf("%d events were handled %d times, %d before their turn", students*each, n, wrong)
 	}
@@ -206,7 +206,7 @@ func TestHeadersOfASenderDoNotMislead(t *testing.T) {
 	r.raw("hr.employee.updated.3", nats.Header{"Status": {"404"}}, nil)
 	r.publish("s", 2)
 	r.start(w)
-	eventually(t, 20*time.Second, "every event is acknowledged", r.idle)
+	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
 	if got := order.get("s"); len(got) != 2 || !inTurn(got) {
 		t.Errorf("the events beside them were handled as %v", got)
 	}
@@ -242,14 +242,14 @@ func TestUnfinishedMessageAheadIsLeftAndNothingBehindItRuns(t *testing.T) {
 	r.publish("s", 2)
 	r.publish("fine", 1)
 	stop := r.start(first)
-	eventually(t, 20*time.Second, "the first worker waits for the directory", func() bool { return first.Ready() != nil && len(order.get("fine")) > 0 })
+	eventually(t, 60*time.Second, "the first worker waits for the directory", func() bool { return first.Ready() != nil && len(order.get("fine")) > 0 })
 	if err := stop(); err != nil {
 		t.Errorf("end was not clean: %v", err)
 	}
 	second, m := r.worker()
 	Handle(second, func(_ context.Context, m events.Meta, _ events.SONumberIssued) error { order.add(m); return nil })
 	r.start(second)
-	eventually(t, 20*time.Second, "every event is acknowledged by the second worker", r.idle)
+	eventually(t, 60*time.Second, "every event is acknowledged by the second worker", r.idle)
 	if got := order.get("s"); len(got) != 2 || !inTurn(got) || len(m.lines("message")) != 3 {
 		t.Errorf("the second worker handled %v", got)
 	}

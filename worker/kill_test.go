@@ -148,12 +148,12 @@ func TestOrderAndEndStateSurviveWorkersKilledAtRandom(t *testing.T) {
 	for n := range kills {
 		before := r.count("JOURNAL")
 		more := 1 + rand.N(60)
-		eventually(t, 20*time.Second, "work goes on", func() bool { return r.count("JOURNAL") >= before+more || r.idle() })
+		eventually(t, 60*time.Second, "work goes on", func() bool { return r.count("JOURNAL") >= before+more || r.idle() })
 		victim := n % len(kids)
 		kids[victim].kill()
 		kids[victim] = r.spawn(strconv.Itoa(n), "")
 	}
-	eventually(t, 30*time.Second, "every event is acknowledged", r.idle)
+	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
 	repeats := r.judge(students, each, poison)
 	t.Logf("%d kills, %d events, 0 inversions, %d applied twice", kills, students*each, repeats)
 }
@@ -167,12 +167,12 @@ func TestOrderAndEndStateSurviveAKillAtEveryNamedPoint(t *testing.T) {
 	for _, point := range points {
 		for _, nth := range []string{":1", ":2"} {
 			k := r.spawn(point, point+nth)
-			eventually(t, 30*time.Second, "the worker dies at "+point+nth+", or there is nothing left for it", func() bool { return k.gone() || r.idle() })
+			eventually(t, 60*time.Second, "the worker dies at "+point+nth+", or there is nothing left for it", func() bool { return k.gone() || r.idle() })
 			k.kill()
 		}
 	}
 	r.spawn("last", "")
-	eventually(t, 30*time.Second, "every event is acknowledged", r.idle)
+	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
 	r.judge(students, each, poison)
 }
 
@@ -184,17 +184,17 @@ func TestWorkerThatStoodStillDoesItsMessageAgain(t *testing.T) {
 	r := newRig(t, 1, 500*time.Millisecond)
 	r.load(1, 400, 0)
 	frozen := r.spawn("frozen", "")
-	eventually(t, 20*time.Second, "the first worker is at work", func() bool { return r.count("JOURNAL") > 5 })
+	eventually(t, 60*time.Second, "the first worker is at work", func() bool { return r.count("JOURNAL") > 5 })
 	if err := frozen.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	r.spawn("second", "")
-	eventually(t, 30*time.Second, "the second worker finishes", r.idle)
+	eventually(t, 60*time.Second, "the second worker finishes", r.idle)
 	if err := frozen.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	r.publish("s0", 401)
-	eventually(t, 20*time.Second, "every event is acknowledged", r.idle)
+	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
 	frozen.kill()
 	// What the frozen one still had on its way is at most its one message.
 	late, last := 0, 0
@@ -220,7 +220,7 @@ func TestMessageThatKillsItsWorkerIsBuriedInTheEnd(t *testing.T) {
 			t.Fatal("the worker was killed 40 times and the message is still there")
 		}
 		k := r.spawn("n", "")
-		eventually(t, 20*time.Second, "the worker dies or is through", func() bool { return k.gone() || r.idle() })
+		eventually(t, 60*time.Second, "the worker dies or is through", func() bool { return k.gone() || r.idle() })
 		k.kill()
 	}
 	if r.count("DEAD") != 1 {

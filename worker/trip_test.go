@@ -38,7 +38,7 @@ func open(t *testing.T, b *testkit.NATSBroker, role string) office {
 	}
 	p := stream.NewPublisher(js)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 		defer cancel()
 		if err := p.Close(ctx); err != nil {
 			t.Errorf("%s: publisher did not end: %v", role, err)
@@ -51,7 +51,7 @@ func open(t *testing.T, b *testkit.NATSBroker, role string) office {
 func insist(t *testing.T, what string, do func(context.Context) error) {
 	t.Helper()
 	var err error
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		err = do(ctx)
 		cancel()
