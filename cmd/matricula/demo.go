@@ -139,29 +139,36 @@ func demoFolder(keep string) (dir string, remove func(), err error) {
 // demo: embedded servers, test numbers, a clock of its own. The settings are
 // left as a file, so that the other commands reach the running demo.
 func demoSystem(c *cobra.Command, f demoFlags, dir string, at time.Time) (*system, error) {
-	listen, level, web := f.listen, "error", "127.0.0.1:8025"
+	listen, level, web := f.listen, "error", ifFree("127.0.0.1:8025")
 	if f.once {
-		listen, web = freeAddress(), ""
+		listen, web = "127.0.0.1:0", ""
+	}
+	// Opened now and kept: a port that is only looked up may be another's when
+	// the portal comes to it.
+	listener, err := net.Listen("tcp", listen)
+	if err != nil {
+		return nil, fmt.Errorf("portal: %w; name another address with --listen", err)
 	}
 	if f.verbose {
 		level = "info"
 	}
 	file := filepath.Join(dir, "matricula.toml")
 	text := fmt.Sprintf("# the running demo\ndata_dir = %q\nembedded = true\nallow_synthetic = true\n\n[portal]\nlisten = %q\n\n[institution]\nname_nb = \"Universitetet i Sørøst-Norge\"\nname_nn = \"Universitetet i Søraust-Noreg\"\n\n[log]\nlevel = %q\nformat = \"text\"\n",
-		dir, listen, level)
+		dir, listener.Addr(), level)
 	pin, err := pinSettings(dir)
+	if err == nil {
+		err = os.WriteFile(file, []byte(text+pin), 0o600)
+	}
+	var cfg Config
+	if err == nil {
+		cfg, err = LoadConfig(file, nil)
+	}
 	if err != nil {
+		_ = listener.Close()
 		return nil, err
 	}
-	text += pin
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		return nil, err
-	}
-	cfg, err := LoadConfig(file, nil)
-	if err != nil {
-		return nil, err
-	}
-	s := &system{cfg: cfg, log: newLog(cfg.Log, c), clock: &clock{}, mailboxWeb: web}
+	s := &system{cfg: cfg, log: newLog(cfg.Log, c), clock: &clock{}, mailboxWeb: web, listener: listener}
+	s.onClose(func() { _ = listener.Close() })
 	if !f.verbose {
 		s.log = zerolog.Nop()
 	}
@@ -208,14 +215,14 @@ Ctrl-C ends it. The audit stream, as it happens:
 	return tailAudit(ctx, r.system, tailFlags{follow: true}, usernames(ctx, p), w)
 }
 
-// freeAddress is a loopback port that is free at this moment.
-func freeAddress() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// ifFree is the address where nobody listens there yet, else empty: any other.
+func ifFree(address string) string {
+	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return "127.0.0.1:0"
+		return ""
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	_ = l.Close()
+	return address
 }
 
 // publishAll publishes the play's events; what is no event at all is published

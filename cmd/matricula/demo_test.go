@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"usn.no/matricula/events"
 	"usn.no/matricula/standalone"
 	"usn.no/matricula/stream"
+	"usn.no/matricula/testkit"
 )
 
 // runDemo plays once and answers the summary and the exit code.
@@ -106,6 +108,21 @@ func same(t *testing.T, what string, got, want summary) {
 	if got.People != want.People || got.Pending != want.Pending || got.Activated != want.Activated || got.Dead != want.Dead ||
 		!maps.Equal(got.Letters, want.Letters) || !maps.Equal(got.Refused, want.Refused) || !maps.Equal(got.Audit, want.Audit) {
 		t.Errorf("%s:\n%+v\nbut the demo said\n%+v", what, got, want)
+	}
+}
+
+func TestDemoLetsOthersKeepThePortOfTheMailbox(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	if got := ifFree(l.Addr().String()); got != "" {
+		t.Errorf("the page of the mailbox is to listen at %s, where another does", got)
+	}
+	if own := testkit.FreeAddress(t); ifFree(own) != own {
+		t.Errorf("%s is free and not taken", own)
 	}
 }
 

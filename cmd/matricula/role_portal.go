@@ -59,8 +59,10 @@ func (s *system) newPortal(ctx context.Context) (*portalRole, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.listener, err = net.Listen("tcp", s.cfg.Portal.Listen); err != nil {
-		return nil, fmt.Errorf("portal.listen: %w", err)
+	if r.listener = s.listener; r.listener == nil {
+		if r.listener, err = net.Listen("tcp", s.cfg.Portal.Listen); err != nil {
+			return nil, fmt.Errorf("portal.listen: %w", err)
+		}
 	}
 	s.onClose(func() { _ = r.listener.Close() })
 	r.server = portal.NewServer(s.cfg.Portal.Listen, handler)

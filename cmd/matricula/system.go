@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -30,6 +31,7 @@ type system struct {
 	broker     []nats.Option       // of the embedded broker; nil: a server of its own
 	mailbox    *standalone.Mailbox // nil: a real relay
 	mailboxWeb string              // where its page listens; empty: a free port
+	listener   net.Listener        // the portal's, where it is open already
 	js         jetstream.JetStream // the operator's connection, where there is one
 	closers    []func()
 }
