@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
@@ -60,49 +61,65 @@ type Hasher struct {
 // as Go uses cores.
 func NewHasher(p Argon2, n int) *Hasher { return &Hasher{argon2: p.orDefault(), slots: newSlots(n)} }
 
-// slots bound how many do something at a time, and how many wait for it.
+// slots bound how many do something at a time, and how long anybody waits for it.
 type slots struct {
 	free    chan struct{}
 	waiting *atomic.Int64
+	took    *atomic.Int64 // nanoseconds that a slot was held, lately
 }
 
-// queue is how many may wait for each slot: about a second and a half of hashing.
-// Whoever comes when so many are there is told so at once, which is better than
-// to be told so after as long as a browser waits; and the portal lets nobody else
-// begin when half as many are there.
-const queue = 48
+// Whoever would wait longer than waitMost for a slot is told so at once, which is
+// better than after as long as a browser waits. From waitFull on the portal lets
+// nobody else begin: those between the door and the button are still to come.
+const (
+	waitMost = 2 * time.Second
+	waitFull = waitMost / 4
+)
 
 func newSlots(n int) slots {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	return slots{make(chan struct{}, n), new(atomic.Int64)}
+	s := slots{make(chan struct{}, n), new(atomic.Int64), new(atomic.Int64)}
+	s.took.Store(int64(25 * time.Millisecond))
+	return s
 }
 
-// take waits for a slot until ctx ends, or not at all where too many wait: then
-// it is ErrBusy.
-func (s slots) take(ctx context.Context) error {
+// take waits for a slot until ctx ends, or not at all where that would be long:
+// then it is ErrBusy. give gives it back.
+func (s slots) take(ctx context.Context) (give func(), err error) {
 	select {
 	case s.free <- struct{}{}:
-		return nil
+		return s.taken(), nil
 	default:
 	}
 	defer s.waiting.Add(-1)
-	if s.waiting.Add(1) > int64(queue*cap(s.free)) {
-		return account.ErrBusy
+	if n := s.waiting.Add(1); n > int64(cap(s.free)) && s.wait(n) > waitMost {
+		return nil, account.ErrBusy
 	}
 	select {
 	case s.free <- struct{}{}:
-		return nil
+		return s.taken(), nil
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", account.ErrBusy, ctx.Err())
+		return nil, fmt.Errorf("%w: %w", account.ErrBusy, ctx.Err())
 	}
 }
 
-// crowded tells whether half of those wait who may.
-func (s slots) crowded() bool { return s.waiting.Load() >= int64(queue/2*cap(s.free)) }
+func (s slots) taken() (give func()) {
+	began := time.Now()
+	return func() {
+		<-s.free
+		last, now := s.took.Load(), min(time.Since(began), waitMost) // more is a process that stood still
+		s.took.Store(last + (int64(now)-last)/8)                     // of two at once one may be lost: it is a mean
+	}
+}
 
-func (s slots) give() { <-s.free }
+// wait is how long the n-th in the queue waits.
+func (s slots) wait(n int64) time.Duration {
+	return time.Duration(n * s.took.Load() / int64(cap(s.free)))
+}
+
+func (s slots) crowded() bool { return s.wait(s.waiting.Load()) >= waitFull }
 
 // Crowded tells whether so many wait for a hash that nobody else should be led
 // up to one: those who wait go first.
@@ -126,10 +143,11 @@ func (h *Hasher) Matches(ctx context.Context, hash, password string) (bool, erro
 	if !ok {
 		return false, nil
 	}
-	if err := h.slots.take(ctx); err != nil {
+	give, err := h.slots.take(ctx)
+	if err != nil {
 		return false, err
 	}
-	defer h.slots.give()
+	defer give()
 	return h.matches(hash, p), nil
 }
 

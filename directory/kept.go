@@ -50,10 +50,11 @@ func (h *Hasher) Renew(ctx context.Context, kept []Kept, was, now account.Accoun
 	if !ok {
 		return "", nil, invalid("password is empty, too long or not UTF-8")
 	}
-	if err := h.slots.take(ctx); err != nil {
+	give, err := h.slots.take(ctx)
+	if err != nil {
 		return "", nil, err
 	}
-	defer h.slots.give()
+	defer give()
 	for _, k := range kept {
 		if h.matches(k.Hash, p) {
 			return "", nil, account.ErrSamePassword

@@ -65,10 +65,11 @@ func (d *Directory) Verify(ctx context.Context, username, password string) error
 	if !ok || username == "" { // an empty password would bind as nobody and succeed
 		return account.ErrWrongPassword
 	}
-	if err := d.binds.take(ctx); err != nil {
+	give, err := d.binds.take(ctx)
+	if err != nil {
 		return err
 	}
-	defer d.binds.give()
+	defer give()
 	if err := d.bind(ctx, username, p); err != nil {
 		return err
 	}
