@@ -174,6 +174,23 @@ func (d *Directory) ask(ctx context.Context, f func(*ldap.Conn) error) error {
 	return err
 }
 
+// writesAtOnce is how many writes of one process the server has at a time. It
+// does one after the other; more would hold the threads that others read with,
+// and the time of a request runs while it waits there.
+const writesAtOnce = 3
+
+// write is tell for a request that changes something. Where the server has
+// enough of them it waits here, for as long as its caller has time.
+func (d *Directory) write(ctx context.Context, f func(*ldap.Conn) error) (again bool, err error) {
+	select {
+	case d.writes <- struct{}{}:
+		defer func() { <-d.writes }()
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	return d.tell(ctx, f)
+}
+
 // tell sends a request until the server answers it. again says that an earlier
 // try got no answer and may have been done: the request must be one that the
 // server refuses the second time. When no try is answered the error is an

@@ -28,6 +28,7 @@ type Directory struct {
 	conns  *conns
 	hasher *Hasher
 	binds  slots
+	writes chan struct{} // one in it for each write that the server has
 }
 
 var (
@@ -50,6 +51,7 @@ func Open(ctx context.Context, c Config) (*Directory, error) {
 		conns:  newConns(d),
 		hasher: NewHasher(c.Argon2, c.Hashers),
 		binds:  newSlots(c.Hashers),
+		writes: make(chan struct{}, writesAtOnce),
 	}
 	if err := dir.Ping(ctx); err != nil {
 		dir.Close()
@@ -131,7 +133,7 @@ func (d *Directory) Create(ctx context.Context, a account.Account) error {
 			req.Attribute(name, values[name])
 		}
 	}
-	again, err := d.tell(ctx, func(c *ldap.Conn) error { return c.Add(req) })
+	again, err := d.write(ctx, func(c *ldap.Conn) error { return c.Add(req) })
 	if answered(err) != ldap.LDAPResultEntryAlreadyExists {
 		return translate("add", err)
 	}
@@ -172,7 +174,7 @@ func (d *Directory) Update(ctx context.Context, was, now account.Account) error 
 func (d *Directory) modify(ctx context.Context, was account.Account, changes changes, proof func(*ldap.Entry) bool) error {
 	dn := d.layout.dn(was.Username)
 	req := changes.request(dn)
-	again, err := d.tell(ctx, func(c *ldap.Conn) error { return c.Modify(req) })
+	again, err := d.write(ctx, func(c *ldap.Conn) error { return c.Modify(req) })
 	switch answered(err) {
 	case ldap.LDAPResultNoSuchAttribute, ldap.LDAPResultConstraintViolation, ldap.LDAPResultAttributeOrValueExists:
 	default:
