@@ -1,6 +1,7 @@
 package table
 
 import (
+	"os"
 	"runtime"
 	"sync"
 	"time"
@@ -39,9 +40,14 @@ type crowd struct {
 	button, pages []time.Duration
 	done, refused int
 	errs          []error
-	portal        time.Duration // processor time
-	peak          float64
+	width         int
+	peak          float64 // the portal's memory in MiB
+
+	portal, slapd, broker, browsers time.Duration // processor time
 }
+
+// each is what one who got in took of used.
+func (c *crowd) each(used time.Duration) time.Duration { return used / time.Duration(max(c.done, 1)) }
 
 func (c *crowd) add(o outcome) {
 	switch {
@@ -58,10 +64,11 @@ func (c *crowd) add(o outcome) {
 
 // saturate lets width people at a time activate, one after the other.
 func (p *place) saturate(portal *proc, people []person, links map[string]string, width int) *crowd {
-	c, next := &crowd{}, make(chan person)
+	c, next := &crowd{width: width}, make(chan person)
 	var mu sync.Mutex
 	var wait sync.WaitGroup
-	used, began := cpu(portal.cmd.Process.Pid), time.Now()
+	pids := [4]int{portal.cmd.Process.Pid, p.slapdPID(), p.brokerPID(), os.Getpid()}
+	used, began := each(pids, cpu), time.Now()
 	for range width {
 		wait.Go(func() {
 			for q := range next {
@@ -78,8 +85,18 @@ func (p *place) saturate(portal *proc, people []person, links map[string]string,
 	close(next)
 	wait.Wait()
 	c.rate = float64(c.done) / time.Since(began).Seconds()
-	c.portal, c.peak = cpu(portal.cmd.Process.Pid)-used, memory(portal.cmd.Process.Pid, true)
+	for i, into := range []*time.Duration{&c.portal, &c.slapd, &c.broker, &c.browsers} {
+		*into = cpu(pids[i]) - used[i]
+	}
+	c.peak = memory(pids[0], true)
 	return c
+}
+
+func each(pids [4]int, f func(int) time.Duration) (out [4]time.Duration) {
+	for i, pid := range pids {
+		out[i] = f(pid)
+	}
+	return out
 }
 
 // arrive lets people come at a rate whether or not others are done: one in

@@ -8,12 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"usn.no/matricula/deploy"
 	"usn.no/matricula/testkit"
 )
 
@@ -32,6 +34,7 @@ type place struct {
 	hr     jetstream.JetStream // the first source's, once it has published
 	served int                 // workers so far
 	env    []string
+	nice   string // by how much a worker gives way; empty: not at all
 }
 
 // newPlace starts the servers and sets them up. sink is where letters go;
@@ -99,7 +102,11 @@ func (p *place) serve(role, name string, env ...string) (*proc, time.Duration) {
 	p.t.Helper()
 	metrics := freePort(p.t)
 	began := time.Now()
-	r := start(p.t, p.dir, name, p.command(append(env, "MATRICULA_METRICS_LISTEN="+metrics), "serve", "--role", role))
+	cmd := p.command(append(env, "MATRICULA_METRICS_LISTEN="+metrics), "serve", "--role", role)
+	if role == "worker" && p.nice != "" {
+		cmd = niced(cmd, p.nice)
+	}
+	r := start(p.t, p.dir, name, cmd)
 	for time.Since(began) < 30*time.Second && !r.ended() {
 		resp, err := http.Get("http://" + metrics + "/readyz")
 		if err == nil {
@@ -112,6 +119,27 @@ func (p *place) serve(role, name string, env ...string) (*proc, time.Duration) {
 	}
 	p.t.Fatalf("%s was not ready: %s", name, r.tail())
 	return nil, 0
+}
+
+// niced is a command that gives way to others; it keeps its process.
+func niced(cmd *exec.Cmd, by string) *exec.Cmd {
+	less := exec.Command("nice", append([]string{"-n", by, cmd.Path}, cmd.Args[1:]...)...)
+	less.Env = cmd.Env
+	return less
+}
+
+// unitNice is how much the worker's unit lets it give way.
+func unitNice(t testing.TB) string {
+	t.Helper()
+	unit, err := deploy.Platforms.ReadFile("systemd/matricula-worker.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?m)^Nice=(\d+)$`).FindSubmatch(unit)
+	if found == nil {
+		t.Fatal("the worker's unit has no Nice")
+	}
+	return string(found[1])
 }
 
 // brokerPID and slapdPID are the servers' processes.

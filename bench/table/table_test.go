@@ -93,7 +93,7 @@ func (x programs) rows(part string) func(t testing.TB, r *report) {
 			loopRows(t, r, x.server, x.loops, []int{1, 16, 64}, size(4000, 20000), 6)
 		},
 		"activations": func(t testing.TB, r *report) {
-			activationRows(t, r, x.matricula, size(600, 4000), time.Duration(size(30, 300))*time.Second, x.kratos)
+			activationRows(t, r, x.matricula, size(600, 4000), time.Duration(size(30, 600))*time.Second, x.kratos)
 		},
 		"growth": func(t testing.TB, r *report) { growthRows(t, r, x.matricula, growthSizes(), size(2000, 2000)) },
 		"code":   codeRows,
