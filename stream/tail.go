@@ -60,6 +60,11 @@ func each(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstr
 	if err != nil {
 		return broken("read "+stream, err)
 	}
+	defer func() { // else it stays for five minutes, and a stream has a thousand at most
+		if i := c.CachedInfo(); i != nil {
+			_ = js.DeleteConsumer(context.WithoutCancel(ctx), stream, i.Name)
+		}
+	}()
 	if !follow {
 		info, err := c.Info(ctx)
 		if err != nil {

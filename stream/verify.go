@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,8 +15,9 @@ import (
 // Verify reads every message that others may read, too, and says in plain words
 // what is missing. A server that lost part of its store comes up healthy by its
 // own word and answers from what is left. What shows it: a sequence of INTAKE or
-// AUDIT that is not there or cannot be read, fewer messages than the stream
-// counts, and an end before the one that was remembered ([Reach]). Gaps that were
+// AUDIT that is not there or cannot be read, the newest message of a bucket that
+// is not, fewer messages than the stream counts, and an end before the one that
+// was remembered ([Reach]). Gaps that were
 // accepted, and those of an erasure once they are, are not told again.
 //
 // With replicas it reads the leader's; run it against each as the leader. It
@@ -84,11 +86,14 @@ func scan(ctx context.Context, js jetstream.JetStream, name string) (scanned, er
 	if err != nil {
 		return out, err
 	}
-	miss(state.LastSeq + 1)
 	if !slices.Contains(dense, name) {
 		out.missing, out.unreadable = nil, int(max(state.Msgs, read)-read)
+		if strings.HasPrefix(name, bucketStream("")) { // whose newest message nothing replaces
+			miss(state.LastSeq + 1)
+		}
 		return out, nil
 	}
+	miss(state.LastSeq + 1)
 	now, err := st.Info(ctx) // what became too old meanwhile is not missing
 	if err != nil {
 		return out, broken("stream "+name, err)
