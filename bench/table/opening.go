@@ -39,10 +39,10 @@ func activationRows(t testing.TB, r *report, binary string, n int, opening time.
 		r.value("activations."+name, millis(c.each(used)))
 	}
 	if kratos != nil {
-		k := kratosRate(t, kratos, "memory", 10*time.Second)
+		k := kratosRate(t, kratos, "memory", 5*time.Second)
 		r.add(row{work: work, what: "Ory Kratos 1.3.1 registration, memory, the same argon2id", figure: fmt.Sprintf("%.1f/s", k), ratio: c.rate / k, goal: "≥ 2", met: c.rate >= 2*k})
 		r.value("activations.kratos", k)
-		postgresRow(t, r, work, kratos, c.rate, 10*time.Second)
+		postgresRow(t, r, work, kratos, c.rate, 5*time.Second)
 	}
 	r.memory("portal", "activations", c.peak)
 	openingRows(r, p, portal, people[:n], people[n:n+coming], links, 0.8*c.rate, opening)

@@ -74,6 +74,15 @@ func size(usual, long int) int {
 	return max(int(float64(usual)**scaleFlag), 20)
 }
 
+// kills is how often a loop is killed: each costs one that keeps the order the
+// broker's ack wait.
+func kills() int {
+	if *longFlag {
+		return 12
+	}
+	return 3
+}
+
 func growthSizes() []int {
 	sizes := []int{size(1000, 1000), size(10000, 10000)}
 	if *longFlag {
@@ -90,7 +99,7 @@ func (x programs) rows(part string) func(t testing.TB, r *report) {
 		"registrations": func(t testing.TB, r *report) { registrationRows(t, r, x.matricula, size(8000, 20000)) },
 		"takeover":      func(t testing.TB, r *report) { takeoverRows(t, r, x.matricula, size(1500, 6000)) },
 		"loops": func(t testing.TB, r *report) {
-			loopRows(t, r, x.server, x.loops, []int{1, 16, 64}, size(4000, 20000), 6)
+			loopRows(t, r, x.server, x.loops, []int{1, 16, 64}, size(4000, 20000), kills())
 		},
 		"activations": func(t testing.TB, r *report) {
 			activationRows(t, r, x.matricula, size(600, 4000), time.Duration(size(30, 600))*time.Second, x.kratos)
