@@ -88,6 +88,9 @@ func TestFaultAddressesMakeTheTroubleTheyName(t *testing.T) {
 		}
 		return 0
 	}
+	if _, front := get(t, b.URL()+"/"); !strings.Contains(front, "550-") || !strings.Contains(front, "drop-") {
+		t.Error("the mailbox does not tell which addresses make trouble")
+	}
 	for range 2 {
 		if err := send(b, "550-kari@example.org"); code(err) != 550 {
 			t.Errorf("550- is answered with %v", err)

@@ -22,6 +22,10 @@ mailbox, worker, mailer and portal, with invented people. The clock starts half 
 minute before the August window opens, so that one can be refused and then let
 in. Everything lies in a temporary folder and is gone afterwards.
 
+To see a relay in trouble, publish somebody whose address begins with 550-, 450-,
+drop- or slow-, and ask "mail status" and "account explain". The mailbox shows every
+letter in every language under /templates.
+
 --once plays the people too: it reads their letters, clicks, is refused, waits for
 the window, activates, has a password reported as compromised and sets a new one, and
 sets a PIN that an access system takes.
