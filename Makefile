@@ -48,7 +48,7 @@ sim: ## play SEEDS=n seeds of the simulation (2000), or one again and tell its s
 	@go test ./account -run '^(TestSim|TestAnyOrderEndsInTheSameEntry)$$' -count=1 -v -timeout 10m -args -seeds=$(or $(SEEDS),2000) -seed=$(or $(SEED),0)
 
 faults: ## kill, pause, fill and cut a whole installation, and check from outside; SEED=n plays one again, SCENARIO=name one of docs/faults.md
-	@cd bench && REQUIRE=$(or $(REQUIRE),slapd,nats) go test ./faults -run '^TestFaults$$' -count=1 -v -timeout 15m -args -sim=$(if $(SCENARIO),0,$(or $(SEEDS),2000)) -seed=$(or $(SEED),0) -scenario='$(SCENARIO)'
+	@cd bench && REQUIRE=$(or $(REQUIRE),slapd,nats) go test ./faults -run '^Test(Faults|Every|Invitation|Starved)' -count=1 -v -timeout 25m -args -sim=$(if $(SCENARIO),0,$(or $(SEEDS),2000)) -seed=$(or $(SEED),0) -scenario='$(SCENARIO)'
 
 faults-long: ## the same for MINUTES=n, a new seed each time
 	@cd bench && REQUIRE=$(or $(REQUIRE),slapd,nats) go test ./faults -run '^TestFaults$$' -count=1 -v -timeout 0 -args -seed=$(or $(SEED),0) -minutes=$(or $(MINUTES),60)
