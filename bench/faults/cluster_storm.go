@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -52,7 +53,10 @@ func (h *house) oneAtATime(ctx context.Context, how string, take, back func(*mem
 	random := h.dice()
 	done := map[string]bool{}
 	pause(ctx, 3*time.Second) // who starts while there is no leader ends, and is started again
-	for n := 0; ctx.Err() == nil; n++ {
+	missed := func() bool {   // a busy machine needs longer than the storm was to last
+		return slices.ContainsFunc(leads, func(led string) bool { return !done[led] })
+	}
+	for n := 0; ctx.Err() == nil || n < 3*len(leads) && missed(); n++ {
 		m, led := h.cluster.victim(n, random)
 		if err := take(m); err != nil {
 			h.t.Errorf("%s %s: %v", m.name, how, err)
