@@ -29,6 +29,9 @@ func TestDamagedFilesAreFound(t *testing.T) {
 			t.Fatalf("lost %v, %v", lost, err)
 		}
 	}
+	if _, err := reach.Note(ctx); err != nil {
+		t.Fatal(err)
+	}
 	if found, err := Verify(ctx, js); err != nil || len(found) > 0 {
 		t.Fatalf("a whole server: %v, %v", found, err)
 	}

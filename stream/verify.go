@@ -71,10 +71,16 @@ func scan(ctx context.Context, js jetstream.JetStream, name string) (scanned, er
 			out.missing = append(out.missing, [2]uint64{next, until - 1})
 		}
 	}
-	err = each(ctx, js, name, jetstream.OrderedConsumerConfig{HeadersOnly: true}, false, func(m jetstream.Msg) error {
+	bodies := name == Audit || name == Dead
+	err = each(ctx, js, name, jetstream.OrderedConsumerConfig{HeadersOnly: !bodies}, false, func(m jetstream.Msg) error {
 		meta, err := m.Metadata()
 		if err != nil {
 			return fmt.Errorf("read %s: %w", name, err)
+		}
+		// The broker's checksum does not cover where a subject ends and the body
+		// begins; one with headers would not pass.
+		if bodies && len(m.Headers()) == 0 && !json.Valid(m.Data()) {
+			return nil
 		}
 		read++
 		if seq := meta.Sequence.Stream; seq <= state.LastSeq {
