@@ -102,55 +102,6 @@ func (a *ahead) heed(m *message) {
 	}
 }
 
-// see brings the message at which the lane stands to its end, and others
-// meanwhile.
-func (a *ahead) see(m *message) {
-	it := a.arrive(m)
-	select {
-	case <-it.done:
-	default:
-		h := a.lane.hold(m)
-		a.keep(h)
-		<-it.done
-		a.keep(nil)
-		defer h.release()
-		if it.verdict == left {
-			a.clear()
-			if h.kept() { // else a Nak would take it from whoever has it now
-				_ = m.raw.Nak()
-			}
-			return
-		}
-	}
-	a.w.pass("before ack")
-	if !a.confirm(m) {
-		a.w.Log.Warn().Str("worker", a.w.Name).Str("stream", it.origin.Stream).Uint64("sequence", it.origin.Sequence).Msg("acknowledgement unknown")
-	}
-	a.w.pass("after ack")
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.items = a.items[1:]
-	if a.last[it.person] == it {
-		delete(a.last, it.person)
-	}
-}
-
-// confirm acknowledges. While the lane is leased the next message is the
-// broker's word on it.
-func (a *ahead) confirm(m *message) bool {
-	if a.soft.Err() == nil {
-		if a.pull.leased && m.raw.Ack() == nil {
-			return true
-		}
-		if !a.pull.leased && a.pull.chain(m) == nil {
-			return true
-		}
-	}
-	c := course{lane: a.lane, message: m}
-	c.acknowledge(a.hard)
-	return !c.unacked
-}
-
 // arrive finds the delivered message in the list, or begins a new list with it.
 func (a *ahead) arrive(m *message) *item {
 	a.mu.Lock()

@@ -254,3 +254,38 @@ func TestUnfinishedMessageAheadIsLeftAndNothingBehindItRuns(t *testing.T) {
 		t.Errorf("the second worker handled %v", got)
 	}
 }
+
+// Who takes long holds nobody else back, however late the others come: the lane
+// is read on, also when its lease has ended meanwhile.
+func TestMessageThatTakesLongHoldsNobodyElseBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 1, 10*time.Second)
+	r.atOnce = 4
+	w, _ := r.worker()
+	leave := make(chan struct{})
+	var order seen
+	Handle(w, func(_ context.Context, m events.Meta, _ events.SONumberIssued) error {
+		if m.Subject == "long" {
+			<-leave
+		}
+		order.add(m)
+		return nil
+	})
+	r.publish("long", 1)
+	r.publish("long", 2)
+	r.start(w)
+	began, n := time.Now(), 0
+	for n < 3 || time.Since(began) < leaseFor+time.Second {
+		n++
+		r.publish("quick", n)
+		eventually(t, 60*time.Second, "the event of somebody else is handled", func() bool { return len(order.get("quick")) == n })
+	}
+	if got := order.get("long"); len(got) > 0 {
+		t.Errorf("of the one that takes long %v is done", got)
+	}
+	close(leave)
+	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
+	if long, quick := order.get("long"), order.get("quick"); !inTurn(long) || !inTurn(quick) || len(long) != 2 {
+		t.Errorf("handled as %v and %v", long, quick)
+	}
+}

@@ -132,6 +132,15 @@ func (p *puller) lease() {
 	p.lasting(time.Now().Add(leaseFor - leaseTail))
 }
 
+// renew makes a lease, and makes it again when it is about to end: the lane
+// stays where its message is in hand.
+func (p *puller) renew() {
+	if !p.lasts() {
+		p.leased = false
+		p.lease()
+	}
+}
+
 // yield ends a lease that another worker has at the same time. Both do so, and
 // one is back first.
 func (p *puller) yield() {
