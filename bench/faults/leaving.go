@@ -27,6 +27,9 @@ const (
 // leave has a source end what keeps a person here, and some of them return.
 func (h *house) leave(ctx context.Context, p *person, random *rand.Rand) {
 	uid, password := h.signsIn(ctx, p)
+	if ctx.Err() != nil {
+		return
+	}
 	switch p.Fate {
 	case left:
 		h.tell(ctx, p, p.end(longOver), random)

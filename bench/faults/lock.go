@@ -13,6 +13,9 @@ import (
 // in any more.
 func (h *house) lock(ctx context.Context, p *person) {
 	uid, password := h.signsIn(ctx, p)
+	if ctx.Err() != nil {
+		return
+	}
 	order := events.Command{Username: uid, Reason: "asked for by the help desk", Actor: "operator"}
 	meta := func(what string) events.Meta {
 		return events.Meta{ID: what + "-" + p.No, Source: events.SourceIT, Subject: uid, Time: time.Now()}

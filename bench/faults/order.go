@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -114,5 +115,27 @@ func (h *house) manyAtOnce() (func(context.Context), error) {
 				h.t.Error(fmt.Errorf("consumer %s: %w", c.Name, err))
 			}
 		}
+		h.chatter(ctx)
 	}, nil
+}
+
+// chatter has sources say a lot about the same few people, one word after the
+// other.
+func (h *house) chatter(ctx context.Context) {
+	var all sync.WaitGroup
+	for range 40 {
+		p := h.cast.invent(0, h.dice(), time.Now())
+		p.Role, p.Fate, p.Opens, p.Email = "employee", silent, time.Time{}, "chatter."+p.No+"@example.org"
+		p.Names = nil
+		for n := range 10 {
+			p.Names = append(p.Names, "Prøve Ordrik"+spelled(n))
+		}
+		h.joins(p)
+		all.Go(func() {
+			for n := range p.Names {
+				p.announced = append(p.announced, h.publish(ctx, p.announcement(n+1, time.Now())))
+			}
+		})
+	}
+	all.Wait()
 }
