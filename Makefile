@@ -42,7 +42,7 @@ timings: ## take 2,000 answers of each form that a password is shown in: who exi
 	@go test ./portal -run '^TestT18AnswersTakeTheSameTime$$' -count=1 -v -args -answers=2000
 
 pages: ## look at every page of the portal in Chromium: three languages, light and dark, 320 and 1280 pixels; SHOTS=folder keeps a picture of each
-	@PORTAL_SCREENSHOTS=$(abspath $(SHOTS)) PORTAL_FULL=1 REQUIRE=chromium go test ./portal -run '^TestPagesInChromium$$' -count=1 -v -timeout 10m
+	@PORTAL_SCREENSHOTS=$(abspath $(SHOTS)) PORTAL_FULL=1 REQUIRE=chromium go test ./portal -run '^TestPagesInChromium$$' -count=1 -v -timeout 30m
 
 sim: ## play SEEDS=n seeds of the simulation (2000), or one again and tell its story: SEED=n
 	@go test ./account -run '^(TestSim|TestAnyOrderEndsInTheSameEntry)$$' -count=1 -v -timeout 10m -args -seeds=$(or $(SEEDS),2000) -seed=$(or $(SEED),0)

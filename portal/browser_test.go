@@ -76,7 +76,7 @@ func TestPagesInChromium(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 28*time.Minute) // go test ends a short run before that
 	defer cancel()
 	cmd := exec.CommandContext(ctx, node, "suite.cjs")
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it ends its browser

@@ -23,7 +23,7 @@ function report(name, ok, detail) {
 async function visit(browser, lang, options) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: lang, ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(20000);
+  page.setDefaultTimeout(60000);
   const c = { page, context, lang, base: given.base, limited: given.limited, elsewhere: given.elsewhere, faults: [], status: 0, origins: [] };
   c.ticket = (name) => given.tickets[name + "-" + lang];
   c.submit = async () => {
