@@ -96,7 +96,7 @@ func TestErasedPersonIsInNoStoreAndNoLog(t *testing.T) {
 		told(3, events.SourceHR, gone.no, events.EmployeeEnded{EmployeeNo: gone.no, End: "2026-02-01", Reason: "resigned"}),
 	)
 	r.letter(gone, events.LetterReset)
-	eventually(t, 30*time.Second, "who left long ago is closed", func() (bool, string) {
+	eventually(t, 60*time.Second, "who left long ago is closed", func() (bool, string) {
 		s := r.state(gone)
 		return s == string(account.Closed), s
 	})

@@ -121,7 +121,7 @@ func (r *rig) oneWaiting(point string, p someone) {
 	r.awaitFact(events.AuditCreated, account, 1)
 	js := r.operator()
 	w := &stream.Waiting{JS: js, Settings: stream.DefaultSettings()}
-	eventually(r.t, 15*time.Second, point+": one letter waits in a planned group", func() (bool, string) {
+	eventually(r.t, 60*time.Second, point+": one letter waits in a planned group", func() (bool, string) {
 		st, err := js.Stream(r.t.Context(), "WAIT")
 		if err != nil {
 			r.t.Fatal(err)
@@ -184,7 +184,7 @@ func (r *rig) activatedOnce(point string, p someone) {
 	for _, what := range []string{events.AuditCreated, events.AuditInvited, events.AuditActivated, events.AuditRules} {
 		r.awaitFact(what, account, 1)
 	}
-	eventually(r.t, 15*time.Second, point+": no fact is left unsent", func() (bool, string) {
+	eventually(r.t, 60*time.Second, point+": no fact is left unsent", func() (bool, string) {
 		return r.entry(p).GetAttributeValue("matriculaUnsent") == "", "unsent"
 	})
 	if got := len(r.letters(p, events.LetterActivated)); got != 1 {

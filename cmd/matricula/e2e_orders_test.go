@@ -67,7 +67,7 @@ func TestITLocksRestoresAndDemandsAPasswordByCommand(t *testing.T) {
 
 	r.ordered("active activated", "require-change", uid, "--deadline", "4s", "--reason", "seen on a shared machine")
 	r.letter(kari, events.LetterChangeRequired)
-	eventually(t, 30*time.Second, "the deadline stops the password", func() (bool, string) { return !r.binds(uid, goodPassword), r.state(kari) })
+	eventually(t, 60*time.Second, "the deadline stops the password", func() (bool, string) { return !r.binds(uid, goodPassword), r.state(kari) })
 	c := r.click(kari)
 	if in := c.do("/signin", url.Values{"username": {uid}, "password": {goodPassword}}); in.Path == "/account" {
 		t.Error("a password that is due signs in to the portal")
@@ -106,7 +106,7 @@ func TestITLocksRestoresAndDemandsAPasswordByCommand(t *testing.T) {
 		t.Errorf("an order without a worker ended with %d: %+v", code, late)
 	}
 	r.start(roleWorker)
-	eventually(t, 20*time.Second, "the order is done by the next worker", func() (bool, string) { return r.state(kari) == "suspended", r.state(kari) })
+	eventually(t, 60*time.Second, "the order is done by the next worker", func() (bool, string) { return r.state(kari) == "suspended", r.state(kari) })
 	r.redeliverEverything()
 }
 
@@ -126,7 +126,7 @@ func TestParkedEventIsDoneOnceItsAccountsAreMerged(t *testing.T) {
 	update.ID = "reg-both"
 	r.publish(update)
 	var parked events.DeadLetter
-	eventually(t, 20*time.Second, "a dead letter", func() (bool, string) {
+	eventually(t, 60*time.Second, "a dead letter", func() (bool, string) {
 		out, _ := r.run("dead", "list", "--reason", events.ReasonParked, "--json")
 		return json.Unmarshal([]byte(out), &parked) == nil, out
 	})
@@ -152,6 +152,14 @@ func TestParkedEventIsDoneOnceItsAccountsAreMerged(t *testing.T) {
 		t.Fatalf("replay ended with %d: %s", code, out)
 	}
 	r.awaitFact(events.AuditClosed, other, 1)
+	named := func(after someone) {
+		t.Helper()
+		eventually(t, time.Minute, "the newest word about the person is "+after.no+"'s", func() (bool, string) {
+			name := r.entry(hired).GetAttributeValue("displayName")
+			return strings.HasSuffix(name, word(after.no)), name
+		})
+	}
+	named(hired) // the replayed event is newer than what admissions said
 	for _, p := range []someone{hired, studies} {
 		if got := r.entry(p).GetAttributeValue("uid"); got != uid {
 			t.Errorf("%s %s is %s, not %s", p.role, p.no, got, uid)
@@ -167,10 +175,7 @@ func TestParkedEventIsDoneOnceItsAccountsAreMerged(t *testing.T) {
 	later := studies.registered(time.Now())
 	later.ID, later.Time = "reg-later", time.Now()
 	r.publish(later)
-	eventually(t, 20*time.Second, "what admissions say later is the account's", func() (bool, string) {
-		name := r.entry(hired).GetAttributeValue("displayName")
-		return strings.HasSuffix(name, word(studies.no)), name
-	})
+	named(studies)
 	r.redeliverEverything()
 	if got := len(r.entries("(objectClass=matriculaAccount)")); got != 2 {
 		t.Errorf("%d entries after all of it", got)

@@ -107,7 +107,7 @@ func (r *rig) entries(filter string) []*ldap.Entry {
 func (r *rig) entry(p someone) *ldap.Entry {
 	r.t.Helper()
 	var found []*ldap.Entry
-	eventually(r.t, 20*time.Second, "one entry of "+p.no, func() (bool, string) {
+	eventually(r.t, 60*time.Second, "one entry of "+p.no, func() (bool, string) {
 		found = r.entries("(norEduPersonLIN=" + r.slapd.Realm + ":" + p.role + ":" + p.no + ")")
 		return len(found) == 1, fmt.Sprint(len(found), " entries")
 	})
@@ -175,7 +175,7 @@ func (r *rig) operator() jetstream.JetStream {
 // awaitFact waits until a fact of an account is there exactly so often.
 func (r *rig) awaitFact(what, account string, n int) {
 	r.t.Helper()
-	eventually(r.t, 20*time.Second, fmt.Sprintf("%d × %s", n, what), func() (bool, string) {
+	eventually(r.t, 60*time.Second, fmt.Sprintf("%d × %s", n, what), func() (bool, string) {
 		got := r.facts()[what+" "+account]
 		return got == n, fmt.Sprint(got)
 	})

@@ -80,7 +80,7 @@ func (r *rig) waitingPINs() uint64 {
 
 func (r *rig) awaitPINs(n uint64) {
 	r.t.Helper()
-	eventually(r.t, 20*time.Second, fmt.Sprintf("%d PINs wait", n), func() (bool, string) { got := r.waitingPINs(); return got == n, fmt.Sprint(got) })
+	eventually(r.t, 60*time.Second, fmt.Sprintf("%d PINs wait", n), func() (bool, string) { got := r.waitingPINs(); return got == n, fmt.Sprint(got) })
 }
 
 // received runs the access system once and reads what it says.
@@ -213,7 +213,7 @@ func TestPINReachesTheAccessSystemWhateverIsKilledAndNobodyElse(t *testing.T) {
 		if len(got) != 1 || got[0].Holder == nil || got[0].Holder.PIN != pin || got[0].Holder.Username != names[i] || got[0].Account != ids[i] || got[0].Holder.Numbers[0] != "employee:"+people[i].no {
 			t.Errorf("%s: the access system got %d PINs", point, len(got))
 		}
-		eventually(t, 15*time.Second, point+": no fact is left unsent", func() (bool, string) {
+		eventually(t, 60*time.Second, point+": no fact is left unsent", func() (bool, string) {
 			return r.entry(people[i]).GetAttributeValue("matriculaUnsent") == "", "unsent"
 		})
 		if n := len(r.received()); n != 0 {

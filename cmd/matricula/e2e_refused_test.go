@@ -46,7 +46,7 @@ func TestWhatIsRefusedIsBuriedWithItsFieldAndTheRestGoesOn(t *testing.T) {
 	r.entry(fine)
 
 	var letters []events.DeadLetter
-	eventually(t, 30*time.Second, fmt.Sprintf("%d dead letters", want), func() (bool, string) {
+	eventually(t, 60*time.Second, fmt.Sprintf("%d dead letters", want), func() (bool, string) {
 		out, code := r.run("dead", "list", "--json")
 		letters = nil
 		for l := range strings.SplitSeq(strings.TrimSpace(out), "\n") {
@@ -79,7 +79,7 @@ func TestWhatIsRefusedIsBuriedWithItsFieldAndTheRestGoesOn(t *testing.T) {
 	if code != exitDone {
 		t.Errorf("replay ended with %d: %s", code, out)
 	}
-	eventually(t, 20*time.Second, "what was replayed is refused again", func() (bool, string) {
+	eventually(t, 60*time.Second, "what was replayed is refused again", func() (bool, string) {
 		out, _ := r.run("dead", "list", "--json")
 		n := strings.Count(out, "\n")
 		return n == want && !strings.Contains(out, letters[0].ID), fmt.Sprint(n)

@@ -262,7 +262,7 @@ func TestClaimsAreMadeAgainAndEveryEventFindsEverybody(t *testing.T) {
 	closed.number = synthetic(100)[99]
 	r.publish(closed.registered(time.Now().Add(-time.Minute)))
 	r.entry(closed)
-	r.caughtUp(20 * time.Second)
+	r.caughtUp(time.Minute)
 	r.stop("worker")
 	before, entries := r.claims(), r.snapshot()
 	if err := r.operator().DeleteStream(t.Context(), "KV_"+stream.BucketClaims); err != nil {
@@ -288,7 +288,7 @@ func TestClaimsAreMadeAgainAndEveryEventFindsEverybody(t *testing.T) {
 		}
 	}
 	r.start("worker")
-	r.caughtUp(30 * time.Second)
+	r.caughtUp(time.Minute)
 	if now := r.snapshot(); now != entries {
 		t.Errorf("handling every event again changed something:\n%s\n--- before\n%s", now, entries)
 	}
@@ -316,7 +316,7 @@ func (r *rig) keyChanges(people []drilled) {
 		p := people[i]
 		p.employee, p.student = "", fmt.Sprint(260000+i)
 		r.publish(feed([]drilled{p}, time.Now().Add(-time.Minute))...)
-		eventually(t, 20*time.Second, p.username+" is known "+when, func() (bool, string) {
+		eventually(t, 60*time.Second, p.username+" is known "+when, func() (bool, string) {
 			e := r.entries("(uid=" + p.username + ")")[0]
 			return slices.Contains(e.GetAttributeValues("norEduPersonLIN"), r.slapd.Realm+":student:"+p.student), fmt.Sprint(e.Attributes)
 		})

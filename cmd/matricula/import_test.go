@@ -141,7 +141,7 @@ func TestEventsAboutEntriesInConflictWaitUntilTheyAreMended(t *testing.T) {
 	first.number = shared.number
 	at := time.Now().Add(-time.Minute)
 	r.publish(first.registered(at), second.registered(at))
-	eventually(t, 20*time.Second, "both events parked", func() (bool, string) {
+	eventually(t, 60*time.Second, "both events parked", func() (bool, string) {
 		out, _ := r.run("dead", "list", "--reason", events.ReasonParked, "--json")
 		return strings.Count(out, "\n") == 2, out
 	})
@@ -165,7 +165,7 @@ func TestEventsAboutEntriesInConflictWaitUntilTheyAreMended(t *testing.T) {
 		}
 	}
 	for username, p := range map[string]someone{"twin1": first, "twin2": second} {
-		eventually(t, 20*time.Second, username+" hears from HR", func() (bool, string) {
+		eventually(t, 60*time.Second, username+" hears from HR", func() (bool, string) {
 			e := r.entries("(uid=" + username + ")")[0]
 			return strings.Contains(strings.Join(e.GetAttributeValues("matriculaTold"), " "), p.no) && e.GetAttributeValue("norEduPersonNIN") == p.number,
 				fmt.Sprint(e.Attributes)
