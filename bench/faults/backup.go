@@ -41,11 +41,16 @@ func (h *house) restores() {
 		h.violation("I16", "before the restore: %v", err)
 		return
 	}
+	h.restoresTo(before)
+}
+
+// restoresTo does so when the directory was last seen as in before.
+func (h *house) restoresTo(before *view) {
 	for _, r := range h.roles {
 		r.hold.Lock()
 		r.child.kill()
 	}
-	err = h.elsewhere()
+	err := h.elsewhere()
 	for _, r := range h.roles {
 		h.launch(r, "")
 		r.hold.Unlock()

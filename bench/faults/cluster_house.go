@@ -31,6 +31,9 @@ func (s scenario) cannot() error {
 		return canMount()
 	case s.name == oneCutOff:
 		return canCutOff()
+	case s.faults == "F22":
+		_, err := oldRevision()
+		return err
 	}
 	return nil
 }

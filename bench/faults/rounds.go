@@ -61,6 +61,7 @@ func scenarios() []scenario {
 			return storm{prepare: h.oneIsCutOff, after: h.stillWell, people: 30, last: 75 * s, patience: 2 * time.Minute}
 		}},
 		{"versions", "F22", long, false, func(h *house) storm { return storm{prepare: h.rolls, after: h.rolledBack, people: 40, last: 45 * s} }},
+		{"bit flips", "F11", long, false, func(h *house) storm { return storm{after: h.rots, people: 30, last: 6 * s} }},
 		{"relay", "F14", long, false, plain(storm{people: 40, last: 20 * s, patience: 3 * time.Minute, trouble: trouble{temporary: 0.1, refuse: 0.05, drop: 0.05}})},
 		{"greylist", "F14", long, false, plain(storm{people: 20, last: 10 * s, patience: 4 * time.Minute, trouble: trouble{greylist: true, wait: time.Second}})},
 		{"stripped", "F14", byTurn, false, plain(storm{people: 20, last: 10 * s, patience: 3 * time.Minute, trouble: trouble{door: stripped}})},
