@@ -36,8 +36,9 @@ func (f *orderFlags) complete(c *cobra.Command) error {
 	return nil
 }
 
-// orderCommand is a command of IT's about one account. data makes its event.
-func orderCommand(c *cobra.Command, f *orderFlags, data func(words) (events.Data, error)) *cobra.Command {
+// orderCommand is a command of IT's about one account. data makes its event; it
+// is told the time.
+func orderCommand(c *cobra.Command, f *orderFlags, data func(words, time.Time) (events.Data, error)) *cobra.Command {
 	c.Long += ordersHelp
 	c.Args = oneArg("name one account")
 	c.ValidArgsFunction = completeUsername
@@ -54,7 +55,7 @@ func orderCommand(c *cobra.Command, f *orderFlags, data func(words) (events.Data
 		if err != nil {
 			return err
 		}
-		d, err := data(words{Username: a.Username, Reason: f.reason, Actor: f.actor})
+		d, err := data(words{Username: a.Username, Reason: f.reason, Actor: f.actor}, s.clock.Now())
 		if err != nil {
 			return err
 		}
@@ -78,7 +79,7 @@ func accountSuspendCommand() *cobra.Command {
 		Long: `Lock an account at once: its password no longer signs in anywhere, its sessions
 are over and its links are refused. Nothing is deleted; restore lifts it.`,
 		Example: `  matricula account suspend karnor --reason "case 4711"`,
-	}, &f, func(w words) (events.Data, error) { return events.AccountSuspended{Command: w}, nil })
+	}, &f, func(w words, _ time.Time) (events.Data, error) { return events.AccountSuspended{Command: w}, nil })
 }
 
 func accountRestoreCommand() *cobra.Command {
@@ -90,7 +91,7 @@ func accountRestoreCommand() *cobra.Command {
 somebody out stays: a compromised password leads back by the letter, and who has
 left is let in by a new role.`,
 		Example: `  matricula account restore karnor --reason "case 4711 is closed"`,
-	}, &f, func(w words) (events.Data, error) { return events.AccountRestored{Command: w}, nil })
+	}, &f, func(w words, _ time.Time) (events.Data, error) { return events.AccountRestored{Command: w}, nil })
 }
 
 func accountResendCommand() *cobra.Command {
@@ -103,7 +104,7 @@ are refused from then on. A pending account gets the link to activate, also ahea
 of its letter's day; one that is active or whose password was compromised gets the
 link to a new password.`,
 		Example: "  matricula account resend 256789\n  matricula account resend student:256789 --reason \"letter did not arrive\"",
-	}, &f, func(w words) (events.Data, error) { return events.AccountInvited{Command: w}, nil })
+	}, &f, func(w words, _ time.Time) (events.Data, error) { return events.AccountInvited{Command: w}, nil })
 }
 
 func accountRequireChangeCommand() *cobra.Command {
@@ -117,8 +118,8 @@ deadline passes without one, the password signs in nowhere any more; in the port
 it still serves to set a new one. A later deadline given afterwards counts instead.`,
 		Example: `  matricula account require-change karnor --deadline 2027-01-15 --reason "seen on a shared machine"
   matricula account require-change karnor --deadline 14d --reason "yearly change"`,
-	}, &f, func(w words) (events.Data, error) {
-		at, err := endOf(deadline, time.Now())
+	}, &f, func(w words, now time.Time) (events.Data, error) {
+		at, err := endOf(deadline, now)
 		if err != nil {
 			return nil, usage("--deadline: %w", err)
 		}
@@ -138,8 +139,8 @@ func accountOpenCommand() *cobra.Command {
 population: for somebody who starts early or comes late. The letter with the link
 goes out at once where it has not yet. A time that is past takes it back.`,
 		Example: `  matricula account open 256789 --until 2027-07-20 --reason "summer course"`,
-	}, &f, func(w words) (events.Data, error) {
-		at, err := endOf(until, time.Now())
+	}, &f, func(w words, now time.Time) (events.Data, error) {
+		at, err := endOf(until, now)
 		if err != nil {
 			return nil, usage("--until: %w", err)
 		}

@@ -177,6 +177,11 @@ func demoSystem(c *cobra.Command, f demoFlags, dir string, at time.Time) (*syste
 		s.log = zerolog.Nop()
 	}
 	s.clock.set(at)
+	s.onClose(func() { _ = os.Remove(filepath.Join(dir, clockFile)) })
+	if err := s.clock.tell(dir); err != nil {
+		s.close()
+		return nil, err
+	}
 	return s, nil
 }
 

@@ -273,6 +273,10 @@ func openAs(c *cobra.Command, role string) (*system, error) {
 		if s.brokerURL, s.broker, err = standalone.Reach(cfg.brokerDir()); err != nil {
 			return nil, fmt.Errorf("data_dir %s: %w: start matricula serve or matricula demo first", cfg.DataDir, err)
 		}
+		if err := s.clock.follow(string(cfg.DataDir)); err != nil {
+			s.close()
+			return nil, fmt.Errorf("clock of the demo: %w", err)
+		}
 	}
 	if s.js, err = s.connect(role); err != nil {
 		s.close()
