@@ -117,7 +117,7 @@ func (a *ahead) arrive(m *message) *item {
 		a.next = place(m) + 1
 		a.append(m)
 	}
-	a.unread = int(m.meta.NumPending) - len(a.items) + 1 //nolint:gosec // a few thousand
+	a.unread = int(m.meta.NumPending) - len(a.items) + 1
 	if a.unread > 0 && a.width > 0 {
 		a.pull.lease()
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync"
@@ -145,7 +144,7 @@ func (p *puller) renew() {
 // one is back first.
 func (p *puller) yield() {
 	p.leave()
-	p.calm = time.Now().Add(100*time.Millisecond + rand.N(500*time.Millisecond))
+	p.calm = time.Now().Add(Backoff{First: time.Second, Max: time.Second}.after(1))
 }
 
 func (p *puller) lasting(until time.Time) {
