@@ -450,7 +450,8 @@ func (r *orderRun) account() account.Account {
 // deliver hands over an event, and whatever waits and can be done by then.
 func (r *orderRun) deliver(t *testing.T, e events.Event) {
 	t.Helper()
-	for todo := append(r.waiting, e); len(todo) > 0; todo = r.waiting {
+	r.waiting = append(r.waiting, e)
+	for todo := r.waiting; len(todo) > 0; todo = r.waiting {
 		r.waiting = nil
 		for _, e := range todo {
 			err := r.hand(t.Context(), e)
@@ -557,10 +558,10 @@ func (r *orderRun) click(t *testing.T, n int, ordered bool, rest []events.Event)
 func (r *orderRun) may() bool {
 	a := r.account()
 	opens, ok := r.life.Opens(a)
-	switch {
-	case a.State == account.Pending:
+	switch a.State {
+	case account.Pending:
 		return ok && !opens.After(r.now) && r.life.Lacks(a) == ""
-	case a.State == account.Suspended:
+	case account.Suspended:
 		return a.Why.Reason == account.WhyCompromised || a.Why.Reason == account.WhyChangeRequired
 	}
 	return a.State == account.Active
