@@ -105,12 +105,36 @@ func (e *effects) wait(m events.Meta, w events.WaitingLetter, due time.Time) {
 	e.add(m.Causes(w, w.Account+"/"+w.Group+"/"+w.Kind))
 }
 
+// inTurn answers what must be out before the next is published: facts before a
+// letter with a link. Whoever has the letter may use it up before a worker that
+// was killed here has its event handled again, and nobody would find an
+// invitation to tell of.
+func (e *effects) inTurn() [][]events.Event {
+	var facts, others []events.Event
+	link := false
+	for _, ev := range e.events {
+		r, mail := ev.Data.(events.MailRequest)
+		link = link || mail && r.Invitation != ""
+		if _, fact := ev.Data.(events.Audit); fact {
+			facts = append(facts, ev)
+		} else {
+			others = append(others, ev)
+		}
+	}
+	if !link || len(facts) == 0 {
+		return [][]events.Event{e.events}
+	}
+	return [][]events.Event{facts, others}
+}
+
 func (l *Lifecycle) publish(ctx context.Context, e effects) error {
 	if len(e.events) == 0 {
 		return nil
 	}
-	if err := l.Publisher.Publish(ctx, e.events...); err != nil {
-		return err
+	for _, evs := range e.inTurn() {
+		if err := l.Publisher.Publish(ctx, evs...); err != nil {
+			return err
+		}
 	}
 	for w, due := range e.due {
 		if err := l.Waiting.Plan(ctx, w.Group, w.Kind, due); err != nil {

@@ -1,6 +1,7 @@
 package account_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -111,4 +112,42 @@ func instantOf(t *testing.T, text string) time.Time {
 		t.Fatal(err)
 	}
 	return at
+}
+
+// letterless is a broker that takes everything but letters.
+type letterless struct{ account.Publisher }
+
+func (l letterless) Publish(ctx context.Context, evs ...events.Event) error {
+	for _, e := range evs {
+		if _, letter := e.Data.(events.MailRequest); letter {
+			return account.ErrUnavailable
+		}
+	}
+	return l.Publisher.Publish(ctx, evs...)
+}
+
+// Found by "make faults" (seed 506281, round "worker"): a worker was killed with
+// the letter out and the fact not, and the person clicked before the event came
+// again.
+func TestInvitationIsToldBeforeItsLetterGoesOut(t *testing.T) {
+	t.Parallel()
+	fnrs, _ := pool()
+	s := still(t)
+	s.start = instantOf(t, "2027-08-03T08:00:00Z")
+	m := events.Meta{ID: "r", Source: events.SourceAdmissions, Subject: "256701", Time: s.now().Add(-time.Hour), Position: 1}
+	w := s.lives[0]
+	w.Publisher = letterless{s.pub}
+	e := events.StudentRegistered{Student: student("256701", "Kari", "Nordmann", "k@example.org", fnr(fnrs[0]))}
+	if err := w.StudentRegistered(t.Context(), m, e); !events.IsUnavailable(err) {
+		t.Fatalf("without letters: %v", err)
+	}
+	told := 0
+	for _, f := range s.pub.facts {
+		if f.What == events.AuditInvited {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("the invitation whose letter is not out is told of %d times", told)
+	}
 }
