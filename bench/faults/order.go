@@ -119,22 +119,24 @@ func (h *house) manyAtOnce() (func(context.Context), error) {
 	}, nil
 }
 
-// chatter has sources say a lot about the same few people, one word after the
-// other.
+// chatter announces many people at once, the newer word of each first: where two
+// workers work on one person, the older one may make the account and the newer
+// one change it, the other way round than they came.
 func (h *house) chatter(ctx context.Context) {
-	var all sync.WaitGroup
-	for range 40 {
+	slots, all := make(chan struct{}, 8), sync.WaitGroup{}
+	for range 100 {
 		p := h.cast.invent(0, h.dice(), time.Now())
 		p.Role, p.Fate, p.Opens, p.Email = "employee", silent, time.Time{}, "chatter."+p.No+"@example.org"
-		p.Names = nil
-		for n := range 10 {
-			p.Names = append(p.Names, "Prøve Ordrik"+spelled(n))
-		}
+		p.Names = []string{"Prøve Ordrik", "Prøve Ordrikere"}
 		h.joins(p)
 		all.Go(func() {
-			for n := range p.Names {
-				p.announced = append(p.announced, h.publish(ctx, p.announcement(n+1, time.Now())))
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			at, ids := time.Now(), make([]string, len(p.Names))
+			for n := len(p.Names); n > 0; n-- {
+				ids[n-1] = h.publish(ctx, p.announcement(n, at))
 			}
+			p.announced = ids
 		})
 	}
 	all.Wait()
