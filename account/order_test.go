@@ -557,14 +557,12 @@ func (r *orderRun) click(t *testing.T, n int, ordered bool, rest []events.Event)
 // may tells whether the portal would let a password be chosen.
 func (r *orderRun) may() bool {
 	a := r.account()
-	opens, ok := r.life.Opens(a)
-	switch a.State {
-	case account.Pending:
+	if a.State == account.Pending {
+		opens, ok := r.life.Opens(a)
 		return ok && !opens.After(r.now) && r.life.Lacks(a) == ""
-	case account.Suspended:
-		return a.Why.Reason == account.WhyCompromised || a.Why.Reason == account.WhyChangeRequired
 	}
-	return a.State == account.Active
+	back := a.Why.Reason == account.WhyCompromised || a.Why.Reason == account.WhyChangeRequired
+	return a.State == account.Active || a.State == account.Suspended && back
 }
 
 // choose sets a password.
