@@ -168,9 +168,13 @@ func (s *sim) again() {
 		return st
 	}
 	// At midnight, by any of the clocks, roles begin and end: that would be told
-	// of meanwhile.
-	if h := s.now().Truncate(time.Hour).Add(time.Hour).Sub(s.now()); h < 2*maxSkew {
-		s.pass(h + 2*maxSkew)
+	// of meanwhile, and just after it not every clock has come to it.
+	hour := s.now().Truncate(time.Hour)
+	if s.now().Sub(hour) > time.Hour-2*maxSkew {
+		hour = hour.Add(time.Hour)
+	}
+	if left := hour.Add(2 * maxSkew).Sub(s.now()); left > 0 {
+		s.pass(left)
 		s.settle(time.Minute)
 	}
 	before := look()
