@@ -128,8 +128,7 @@ func (a *ahead) arrive(m *message) *item {
 
 // append puts a message at the end of the list. With the lock.
 func (a *ahead) append(m *message) {
-	s := m.origin.Subject
-	it := &item{person: s[strings.LastIndexByte(s, '.')+1:], done: make(chan struct{})}
+	it := &item{person: a.w.key(m.origin.Subject), done: make(chan struct{})}
 	it.course = course{lane: a.lane, message: m, slot: int(a.w.slots.Add(1)), kept: a.kept}
 	it.before = a.last[it.person]
 	a.last[it.person] = it

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,6 +76,10 @@ type Worker struct {
 	Grace time.Duration
 	// Now is the product's clock. Default time.Now.
 	Now func() time.Time
+	// Key tells from its subject whose a message is: one person's are handled
+	// in their order, those of different persons at the same time. Default: the
+	// last part.
+	Key func(subject string) string
 	// Decode reads a message. Default events.Decode.
 	Decode func(subject string, header map[string][]string, body []byte, now time.Time) (events.Event, error)
 
@@ -191,6 +196,13 @@ func (w *Worker) attempts() int          { return orElse(w.Attempts, 8) }
 func (w *Worker) deliveries() int        { return orElse(w.Deliveries, 20) }
 func (w *Worker) timeout() time.Duration { return orElse(w.Timeout, time.Minute) }
 func (w *Worker) grace() time.Duration   { return orElse(w.Grace, 20*time.Second) }
+
+func (w *Worker) key(subject string) string {
+	if w.Key != nil {
+		return w.Key(subject)
+	}
+	return subject[strings.LastIndexByte(subject, '.')+1:]
+}
 
 func (w *Worker) now() time.Time {
 	if w.Now == nil {

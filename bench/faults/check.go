@@ -76,6 +76,7 @@ func (h *house) wrongAlready() bool {
 		h.twice(v)
 		h.refused(v)
 		h.carried(v)
+		h.inOrder(v)
 	}
 	return wrong(h.violated) >= 0
 }

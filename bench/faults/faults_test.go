@@ -100,8 +100,8 @@ func TestTakenOutSafeguardsAreSeen(t *testing.T) {
 			h.patience = 12 * time.Second
 			began := h.fair.mark()
 			st := storm{name: mutant, roles: []string{"worker-1", "portal-1"}, people: 40, last: 10 * time.Second}
-			if mutant == "without.order" { // taken out at the broker, whose settings a role that starts would refuse
-				st.roles, st.prepare = nil, h.manyAtOnce
+			if mutant == "without.order" { // shows where much comes at once
+				st.roles, st.prepare = nil, h.chatters
 				h.patience = 30 * time.Second
 			}
 			h.round(1, st)

@@ -3,7 +3,6 @@ package faults
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -98,30 +97,12 @@ func (h *house) arrivals() (map[string]uint64, error) {
 	return out, nil
 }
 
-// manyAtOnce lets the broker hand out several messages of one lane at a time:
-// the safeguard without which two workers work on one person.
-func (h *house) manyAtOnce() (func(context.Context), error) {
-	return func(ctx context.Context) {
-		st, err := h.js.Stream(ctx, "INTAKE")
-		if err != nil {
-			h.t.Error(err)
-			return
-		}
-		list := st.ListConsumers(ctx)
-		for c := range list.Info() {
-			cfg := c.Config
-			cfg.MaxAckPending = 100
-			if _, err := st.UpdateConsumer(ctx, cfg); err != nil {
-				h.t.Error(fmt.Errorf("consumer %s: %w", c.Name, err))
-			}
-		}
-		h.chatter(ctx)
-	}, nil
-}
+// chatters has sources announce many people at once.
+func (h *house) chatters() (func(context.Context), error) { return h.chatter, nil }
 
 // chatter announces many people at once, the newer word of each first: where two
-// workers work on one person, the older one may make the account and the newer
-// one change it, the other way round than they came.
+// events of a person are worked on at the same time, the older one may make the
+// account and the newer one change it, the other way round than they came.
 func (h *house) chatter(ctx context.Context) {
 	slots, all := make(chan struct{}, 8), sync.WaitGroup{}
 	for range 100 {

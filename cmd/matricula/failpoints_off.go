@@ -8,6 +8,7 @@ import (
 	"usn.no/matricula/account"
 	"usn.no/matricula/mailer"
 	"usn.no/matricula/policy"
+	"usn.no/matricula/worker"
 )
 
 // Without the build tag "failpoints" nothing stands between the roles and
@@ -18,6 +19,7 @@ func watchClaims(c account.Claims) account.Claims          { return c }
 func watchPublisher(p account.Publisher) account.Publisher { return p }
 func watchWaiting(w account.Waiting) account.Waiting       { return w }
 func watchMarks(m mailer.Marks) mailer.Marks               { return m }
+func watchOrder(*worker.Worker)                            {}
 func watchPINs(p account.PINs) account.PINs                { return p }
 func portalWindows(ws policy.Windows) policy.Windows       { return ws }
 

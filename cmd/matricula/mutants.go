@@ -10,6 +10,7 @@ import (
 
 	"usn.no/matricula/account"
 	"usn.no/matricula/events"
+	"usn.no/matricula/worker"
 )
 
 // A mutant is the program with one of its safeguards taken out, named in
@@ -20,6 +21,7 @@ const (
 	withoutCompare     = "without.compare"     // a write goes through whatever has changed meanwhile
 	withoutFacts       = "without.facts"       // facts of a click in a second Modify, not in the same
 	withoutIdempotence = "without.idempotence" // each publish names the fact anew
+	withoutOrder       = "without.order"       // one person's events are worked on at the same time
 )
 
 func mutant(name string) bool { return slices.Contains(failpoint.mutants, name) }
@@ -67,6 +69,13 @@ func mutated(ctx context.Context, p account.Passwords, was, now account.Account,
 	full := held.Clone()
 	full.Unsent = now.Unsent
 	return d.Update(ctx, held, full)
+}
+
+// watchOrder takes each message for another person's.
+func watchOrder(w *worker.Worker) {
+	if mutant(withoutOrder) {
+		w.Key = func(string) string { return rand.Text() }
+	}
 }
 
 // renamed gives audit facts names that no repetition has.

@@ -110,6 +110,7 @@ func (s *system) newWorker(ctx context.Context, m *worker.Metrics) (*workerRole,
 	r.life = life
 	r.intake = r.work("intake")
 	r.intake.AtOnce = atOnce
+	watchOrder(r.intake)
 	pub.Patient = func() bool { return r.intake.InHand() >= patient }
 	return r, nil
 }
