@@ -87,16 +87,24 @@ func (p *place) publish(evs []events.Event) {
 		if e.Source == events.SourceAdmissions {
 			js = adm
 		}
+		if js.PublishAsyncPending() >= 1000 { // the client refuses more than it can wait for
+			p.allStored(js)
+		}
 		if _, err := js.PublishMsgAsync(message(p.t, e), jetstream.WithRetryAttempts(3)); err != nil {
 			p.t.Fatal(err)
 		}
 	}
-	for _, js := range []jetstream.JetStream{hr, adm} {
-		select {
-		case <-js.PublishAsyncComplete():
-		case <-time.After(2 * time.Minute):
-			p.t.Fatal("the events were not stored within two minutes")
-		}
+	p.allStored(hr)
+	p.allStored(adm)
+}
+
+// allStored waits until the broker has answered all that was published.
+func (p *place) allStored(js jetstream.JetStream) {
+	p.t.Helper()
+	select {
+	case <-js.PublishAsyncComplete():
+	case <-time.After(2 * time.Minute):
+		p.t.Fatal("the events were not stored within two minutes")
 	}
 }
 
