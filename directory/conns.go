@@ -177,7 +177,7 @@ func (d *Directory) ask(ctx context.Context, f func(*ldap.Conn) error) error {
 // writesAtOnce is how many writes of one process the server has at a time. It
 // does one after the other; more would hold the threads that others read with,
 // and the time of a request runs while it waits there.
-const writesAtOnce = 5
+const writesAtOnce = 8
 
 // write is tell for a request that changes something. Where the server has
 // enough of them it waits here, for as long as its caller has time.
