@@ -137,18 +137,16 @@ func (d *Directory) Create(ctx context.Context, a account.Account) error {
 	if answered(err) != ldap.LDAPResultEntryAlreadyExists {
 		return translate("add", err)
 	}
-	if !again {
-		return account.ErrTaken
-	}
-	// The first try may have been done although its answer got lost.
 	e, err := d.read(ctx, dn, wanted)
-	if err != nil {
+	switch {
+	case errors.Is(err, account.ErrNotFound): // a server in trouble, or it has just gone
+		return fmt.Errorf("ldap add: %w: the entry is said to exist and not to", account.ErrUnavailable)
+	case err != nil:
 		return err
+	case again && values.same(e): // the first try was done although its answer got lost
+		return nil
 	}
-	if !values.same(e) {
-		return account.ErrTaken
-	}
-	return nil
+	return account.ErrTaken
 }
 
 // Update writes what differs between was and now.

@@ -25,6 +25,7 @@ import (
 type wire struct {
 	addr, target string
 	cut          atomic.Int32
+	taken        atomic.Bool // the next add is answered as if the entry were there
 
 	mu   sync.Mutex
 	then func() error // runs between the cut and what follows
@@ -80,6 +81,17 @@ func kind(b []byte) int32 {
 	return int32(b[i+2+int(b[i+1])])
 }
 
+// refusal is the answer to the add in b: its number, and a code.
+func refusal(b []byte, code byte) []byte {
+	i := 2
+	if b[1] >= 0x80 {
+		i += int(b[1] & 0x7f)
+	}
+	number := b[i : i+2+int(b[i+1])]
+	a := append([]byte{0x30, byte(len(number) + 9)}, number...)
+	return append(a, addAnswer, 7, 0x0a, 1, code, 0x04, 0, 0x04, 0)
+}
+
 func newWire(t *testing.T, target string) *wire {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -118,6 +130,12 @@ func (w *wire) carry(client net.Conn) {
 			if k := kind(buf[:n]); k != 0 && w.cut.CompareAndSwap(k, 0) {
 				w.cutNow()
 				return
+			}
+			if k := kind(buf[:n]); k == addRequest && w.taken.CompareAndSwap(true, false) {
+				if _, err := from.Write(refusal(buf[:n], ldap.LDAPResultEntryAlreadyExists)); err != nil {
+					return
+				}
+				continue
 			}
 			if _, err := to.Write(buf[:n]); err != nil {
 				return
@@ -289,6 +307,23 @@ func TestALostRequestDoesNotTakeAnothersUsername(t *testing.T) {
 	}
 	if err := l.wire.lost(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Found by "make faults-long" (seed 860602, round "answers"): a server in
+// trouble said that an entry was there which was not, and the event was parked.
+func TestAServerThatContradictsItselfIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.wire.taken.Store(true)
+	if err := l.worker.Create(t.Context(), person(1)); !errors.Is(err, account.ErrUnavailable) {
+		t.Fatalf("an entry that is said to exist and does not: %v", err)
+	}
+	if err := l.worker.Create(t.Context(), person(1)); err != nil {
+		t.Fatalf("the second time: %v", err)
+	}
+	if err := l.worker.Create(t.Context(), person(1)); !errors.Is(err, account.ErrTaken) {
+		t.Fatalf("an entry that does exist: %v", err)
 	}
 }
 
