@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -103,16 +102,7 @@ func TestOrderSurvivesWorkersKilledWhileTheyAreAhead(t *testing.T) {
 	r.atOnce = 8
 	const students, each, poison, kills = 24, 60, 5, 6
 	r.load(students, each, poison)
-	kids := []*kid{r.spawn("a", ""), r.spawn("b", "")}
-	for n := range kills {
-		before := r.count("JOURNAL")
-		more := 1 + rand.N(150)
-		eventually(t, 60*time.Second, "work goes on", func() bool { return r.count("JOURNAL") >= before+more || r.idle() })
-		victim := n % len(kids)
-		kids[victim].kill()
-		kids[victim] = r.spawn(strconv.Itoa(n), "")
-	}
-	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
+	r.killAtRandom(kills, 150)
 	repeats := r.judgeAhead(students, each, poison)
 	t.Logf("%d kills, %d events, none before its turn, %d applied twice", kills, students*each, repeats)
 }

@@ -139,21 +139,28 @@ func (r *rig) judge(students, each, poison int) (repeats int) {
 	return repeats
 }
 
+// killAtRandom has two workers do what is there and kills one or the other of
+// them, each time after up to most further effects, until all is acknowledged.
+func (r *rig) killAtRandom(kills, most int) {
+	r.t.Helper()
+	kids := []*kid{r.spawn("a", ""), r.spawn("b", "")}
+	for n := range kills {
+		before := r.count("JOURNAL")
+		more := 1 + rand.N(most)
+		eventually(r.t, 60*time.Second, "work goes on", func() bool { return r.count("JOURNAL") >= before+more || r.idle() })
+		victim := n % len(kids)
+		kids[victim].kill()
+		kids[victim] = r.spawn(strconv.Itoa(n), "")
+	}
+	eventually(r.t, 60*time.Second, "every event is acknowledged", r.idle)
+}
+
 func TestOrderAndEndStateSurviveWorkersKilledAtRandom(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 4, time.Second)
 	const students, each, poison, kills = 12, 150, 5, 12
 	r.load(students, each, poison)
-	kids := []*kid{r.spawn("a", ""), r.spawn("b", "")}
-	for n := range kills {
-		before := r.count("JOURNAL")
-		more := 1 + rand.N(60)
-		eventually(t, 60*time.Second, "work goes on", func() bool { return r.count("JOURNAL") >= before+more || r.idle() })
-		victim := n % len(kids)
-		kids[victim].kill()
-		kids[victim] = r.spawn(strconv.Itoa(n), "")
-	}
-	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
+	r.killAtRandom(kills, 60)
 	repeats := r.judge(students, each, poison)
 	t.Logf("%d kills, %d events, 0 inversions, %d applied twice", kills, students*each, repeats)
 }
