@@ -65,7 +65,7 @@ type mark struct {
 }
 
 func (p *place) mark() mark {
-	return mark{audit: p.state("AUDIT").LastSeq, mail: p.stored("MAIL", "mail.activation.>"), dead: p.stored("DEAD", "")}
+	return mark{audit: p.state("AUDIT", "").LastSeq, mail: p.stored("MAIL", "mail.activation.>"), dead: p.stored("DEAD", "")}
 }
 
 // census counts what became of people since the mark, with no mailer running.
@@ -187,8 +187,9 @@ func (p *place) facts(after uint64, subjects []string, see func(fact)) {
 	}
 }
 
-// state is how much a stream holds.
-func (p *place) state(name string) jetstream.StreamState {
+// state is how much a stream holds, and where a subject is given how many
+// messages of it under each.
+func (p *place) state(name, subject string) jetstream.StreamState {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -196,30 +197,28 @@ func (p *place) state(name string) jetstream.StreamState {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return s.CachedInfo().State
+	var of []jetstream.StreamInfoOpt
+	if subject != "" {
+		of = append(of, jetstream.WithSubjectFilter(subject))
+	}
+	info, err := s.Info(ctx, of...)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return info.State
 }
 
 // subjects counts the messages of a stream by subject.
 func (p *place) subjects(name, subject string) map[string]uint64 {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	s, err := p.js.Stream(ctx, name)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(subject))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return info.State.Subjects
+	return p.state(name, subject).Subjects
 }
 
 // stored counts the messages of a stream, or those under a subject.
 func (p *place) stored(name, subject string) int {
 	p.t.Helper()
 	if subject == "" {
-		return int(p.state(name).Msgs)
+		return int(p.state(name, "").Msgs)
 	}
 	n := 0
 	for _, k := range p.subjects(name, subject) {
