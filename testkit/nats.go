@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"net"
 	"net/url"
 	"strconv"
 	"testing"
@@ -13,7 +14,7 @@ import (
 
 // NATSServer is a broker in this process, with JetStream in a temporary
 // folder. It listens on a loopback port of its own so that child processes
-// reach it too.
+// reach it too, and has it still after a restart.
 type NATSServer struct {
 	URL     string
 	Server  *server.Server
@@ -25,8 +26,12 @@ type NATSServer struct {
 // change is for tests that want another one.
 func NATS(t testing.TB, change ...func(*server.Options)) *NATSServer {
 	t.Helper()
+	host, _, err := net.SplitHostPort(FreeAddress(t))
+	if err != nil {
+		t.Fatal(err)
+	}
 	o := &server.Options{
-		ServerName: "test", Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true,
+		ServerName: "test", Host: host, Port: -1, NoSigs: true, NoLog: true,
 		JetStream: true, StoreDir: t.TempDir(), JetStreamMaxMemory: 64 << 20, JetStreamMaxStore: 4 << 30,
 	}
 	for _, f := range change {
@@ -66,7 +71,7 @@ func (s *NATSServer) Connect(opts ...nats.Option) *nats.Conn {
 // JetStream opens a connection of its own for JetStream.
 func (s *NATSServer) JetStream() jetstream.JetStream {
 	s.t.Helper()
-	js, err := jetstream.New(s.Connect())
+	js, err := jetstream.New(s.Connect(), jetstream.WithDefaultTimeout(60*time.Second))
 	if err != nil {
 		s.t.Fatalf("jetstream: %v", err)
 	}
@@ -76,7 +81,7 @@ func (s *NATSServer) JetStream() jetstream.JetStream {
 func connect(t testing.TB, url string, opts ...nats.Option) *nats.Conn {
 	t.Helper()
 	nc, err := nats.Connect(url, append([]nats.Option{
-		nats.MaxReconnects(-1), nats.ReconnectWait(20 * time.Millisecond), nats.Timeout(5 * time.Second),
+		nats.MaxReconnects(-1), nats.ReconnectWait(20 * time.Millisecond), nats.Timeout(60 * time.Second),
 	}, opts...)...)
 	if err != nil {
 		t.Fatalf("connect to broker: %v", err)

@@ -214,7 +214,7 @@ func (b *NATSBroker) Connect(role string, opts ...nats.Option) *nats.Conn {
 // JetStream opens a role's connection for JetStream.
 func (b *NATSBroker) JetStream(role string, opts ...nats.Option) jetstream.JetStream {
 	b.t.Helper()
-	js, err := jetstream.New(b.Connect(role, opts...), jetstream.WithDefaultTimeout(30*time.Second))
+	js, err := jetstream.New(b.Connect(role, opts...), jetstream.WithDefaultTimeout(60*time.Second))
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func (r *rig) judgeAhead(students, each, poison int) (repeats int) {
 
 func TestDifferentPersonsOfOneLaneAreHandledAtTheSameTimeAndOneInOrder(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 1, 10*time.Second)
+	r := newRig(t, 1, held)
 	r.atOnce = 4
 	const students, each = 6, 40
 	r.load(students, each, 0)
@@ -70,7 +70,7 @@ func TestDifferentPersonsOfOneLaneAreHandledAtTheSameTimeAndOneInOrder(t *testin
 	})
 	before := w.Conn.Stats().OutMsgs
 	r.start(w)
-	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
+	eventually(t, "every event is acknowledged, and told of", func() bool { return r.idle() && len(m.lines("message")) >= students*each })
 	for s := range students {
 		if got := order.get(fmt.Sprintf("s%d", s)); len(got) != each || !inTurn(got) {
 			t.Errorf("student s%d: events were handled as %v, want 1 to %d once and in order", s, got, each)
@@ -115,11 +115,11 @@ func TestOrderSurvivesAKillAtEveryNamedPointAhead(t *testing.T) {
 	r.load(students, each, poison)
 	for _, point := range []string{"received", "before effect", "after effect", "before bury", "before audit", "before ack", "after ack"} {
 		k := r.spawn(point, point+":2")
-		eventually(t, 60*time.Second, "the worker dies at "+point+", or there is nothing left for it", func() bool { return k.gone() || r.idle() })
+		eventually(t, "the worker dies at "+point+", or there is nothing left for it", func() bool { return k.gone() || r.idle() })
 		k.kill()
 	}
 	r.spawn("last", "")
-	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
+	eventually(t, "every event is acknowledged", r.idle)
 	r.judgeAhead(students, each, poison)
 }
 
@@ -140,7 +140,7 @@ func TestMessageThatKillsItsWorkerAheadIsBuriedInTheEnd(t *testing.T) {
 			t.Fatal("the worker was killed 40 times and the message is still there")
 		}
 		k := r.spawn("n", "")
-		eventually(t, 60*time.Second, "the worker dies or is through", func() bool { return k.gone() || r.idle() })
+		eventually(t, "the worker dies or is through", func() bool { return k.gone() || r.idle() })
 		k.kill()
 	}
 	if r.count("DEAD") != 1 {
@@ -153,7 +153,7 @@ func TestMessageThatKillsItsWorkerAheadIsBuriedInTheEnd(t *testing.T) {
 // work, and each gets some of it.
 func TestLanesGoRoundBetweenWorkersThatAreAhead(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 2, 10*time.Second)
+	r := newRig(t, 2, held)
 	r.atOnce = 4
 	const students, each = 40, 40
 	r.load(students, each, 0)
@@ -174,7 +174,7 @@ func TestLanesGoRoundBetweenWorkersThatAreAhead(t *testing.T) {
 		})
 		r.start(w)
 	}
-	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
+	eventually(t, "every event is acknowledged", r.idle)
 	if n := handled.Load(); n > students*each*5/4 || wrong > 0 {
 		t.Errorf("%d events were handled %d times, %d before their turn", students*each, n, wrong)
 	}
@@ -184,7 +184,7 @@ func TestLanesGoRoundBetweenWorkersThatAreAhead(t *testing.T) {
 // where a message is stored, and a status as only the server has it.
 func TestHeadersOfASenderDoNotMislead(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 1, 10*time.Second)
+	r := newRig(t, 1, held)
 	r.atOnce = 8
 	w, m := r.worker()
 	var order seen
@@ -196,7 +196,7 @@ func TestHeadersOfASenderDoNotMislead(t *testing.T) {
 	r.raw("hr.employee.updated.3", nats.Header{"Status": {"404"}}, nil)
 	r.publish("s", 2)
 	r.start(w)
-	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
+	eventually(t, "every event is acknowledged", r.idle)
 	if got := order.get("s"); len(got) != 2 || !inTurn(got) {
 		t.Errorf("the events beside them were handled as %v", got)
 	}
@@ -232,14 +232,14 @@ func TestUnfinishedMessageAheadIsLeftAndNothingBehindItRuns(t *testing.T) {
 	r.publish("s", 2)
 	r.publish("fine", 1)
 	stop := r.start(first)
-	eventually(t, 60*time.Second, "the first worker waits for the directory", func() bool { return first.Ready() != nil && len(order.get("fine")) > 0 })
+	eventually(t, "the first worker waits for the directory", func() bool { return first.Ready() != nil && len(order.get("fine")) > 0 })
 	if err := stop(); err != nil {
 		t.Errorf("end was not clean: %v", err)
 	}
 	second, m := r.worker()
 	Handle(second, func(_ context.Context, m events.Meta, _ events.SONumberIssued) error { order.add(m); return nil })
 	r.start(second)
-	eventually(t, 60*time.Second, "every event is acknowledged by the second worker", r.idle)
+	eventually(t, "every event is acknowledged by the second worker, and told of", func() bool { return r.idle() && len(m.lines("message")) >= 3 })
 	if got := order.get("s"); len(got) != 2 || !inTurn(got) || len(m.lines("message")) != 3 {
 		t.Errorf("the second worker handled %v", got)
 	}
@@ -249,7 +249,7 @@ func TestUnfinishedMessageAheadIsLeftAndNothingBehindItRuns(t *testing.T) {
 // is read on, also when its lease has ended meanwhile.
 func TestMessageThatTakesLongHoldsNobodyElseBack(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 1, 10*time.Second)
+	r := newRig(t, 1, held)
 	r.atOnce = 4
 	w, _ := r.worker()
 	leave := make(chan struct{})
@@ -268,13 +268,13 @@ func TestMessageThatTakesLongHoldsNobodyElseBack(t *testing.T) {
 	for n < 3 || time.Since(began) < leaseFor+time.Second {
 		n++
 		r.publish("quick", n)
-		eventually(t, 60*time.Second, "the event of somebody else is handled", func() bool { return len(order.get("quick")) == n })
+		eventually(t, "the event of somebody else is handled", func() bool { return len(order.get("quick")) == n })
 	}
 	if got := order.get("long"); len(got) > 0 {
 		t.Errorf("of the one that takes long %v is done", got)
 	}
 	close(leave)
-	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
+	eventually(t, "every event is acknowledged", r.idle)
 	if long, quick := order.get("long"), order.get("quick"); !inTurn(long) || !inTurn(quick) || len(long) != 2 {
 		t.Errorf("handled as %v and %v", long, quick)
 	}

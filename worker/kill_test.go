@@ -147,17 +147,17 @@ func (r *rig) killAtRandom(kills, most int) {
 	for n := range kills {
 		before := r.count("JOURNAL")
 		more := 1 + rand.N(most)
-		eventually(r.t, 60*time.Second, "work goes on", func() bool { return r.count("JOURNAL") >= before+more || r.idle() })
+		eventually(r.t, "work goes on", func() bool { return r.count("JOURNAL") >= before+more || r.idle() })
 		victim := n % len(kids)
 		kids[victim].kill()
 		kids[victim] = r.spawn(strconv.Itoa(n), "")
 	}
-	eventually(r.t, 60*time.Second, "every event is acknowledged", r.idle)
+	eventually(r.t, "every event is acknowledged", r.idle)
 }
 
 func TestOrderAndEndStateSurviveWorkersKilledAtRandom(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 4, time.Second)
+	r := newRig(t, 4, 3*time.Second) // who stands still for longer loses its message, and does it late
 	const students, each, poison, kills = 12, 150, 5, 12
 	r.load(students, each, poison)
 	r.killAtRandom(kills, 60)
@@ -174,12 +174,12 @@ func TestOrderAndEndStateSurviveAKillAtEveryNamedPoint(t *testing.T) {
 	for _, point := range points {
 		for _, nth := range []string{":1", ":2"} {
 			k := r.spawn(point, point+nth)
-			eventually(t, 60*time.Second, "the worker dies at "+point+nth+", or there is nothing left for it", func() bool { return k.gone() || r.idle() })
+			eventually(t, "the worker dies at "+point+nth+", or there is nothing left for it", func() bool { return k.gone() || r.idle() })
 			k.kill()
 		}
 	}
 	r.spawn("last", "")
-	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
+	eventually(t, "every event is acknowledged", r.idle)
 	r.judge(students, each, poison)
 }
 
@@ -191,17 +191,17 @@ func TestWorkerThatStoodStillDoesItsMessageAgain(t *testing.T) {
 	r := newRig(t, 1, 500*time.Millisecond)
 	r.load(1, 400, 0)
 	frozen := r.spawn("frozen", "")
-	eventually(t, 60*time.Second, "the first worker is at work", func() bool { return r.count("JOURNAL") > 5 })
+	eventually(t, "the first worker is at work", func() bool { return r.count("JOURNAL") > 5 })
 	if err := frozen.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	r.spawn("second", "")
-	eventually(t, 60*time.Second, "the second worker finishes", r.idle)
+	eventually(t, "the second worker finishes", r.idle)
 	if err := frozen.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	r.publish("s0", 401)
-	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
+	eventually(t, "every event is acknowledged", r.idle)
 	frozen.kill()
 	// What the frozen one still had on its way is at most its one message.
 	late, last := 0, 0
@@ -227,7 +227,7 @@ func TestMessageThatKillsItsWorkerIsBuriedInTheEnd(t *testing.T) {
 			t.Fatal("the worker was killed 40 times and the message is still there")
 		}
 		k := r.spawn("n", "")
-		eventually(t, 60*time.Second, "the worker dies or is through", func() bool { return k.gone() || r.idle() })
+		eventually(t, "the worker dies or is through", func() bool { return k.gone() || r.idle() })
 		k.kill()
 	}
 	if r.count("DEAD") != 1 {

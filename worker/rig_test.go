@@ -138,12 +138,19 @@ func (r *rig) start(w *Worker) (stop func() error) {
 	return stop
 }
 
+// patience is how long a fact may take: a busy machine is no fault.
+const patience = 2 * time.Minute
+
+// held is an AckWait that no message of a test comes to the end of, however
+// long the machine stands still: what is delivered twice was given twice.
+const held = 30 * time.Second
+
 // eventually polls a fact.
-func eventually(t testing.TB, within time.Duration, what string, fact func() bool) {
+func eventually(t testing.TB, what string, fact func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(within); !fact(); {
+	for deadline := time.Now().Add(patience); !fact(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within %s: %s", within, what)
+			t.Fatalf("not within %s: %s", patience, what)
 		}
 		time.Sleep(2 * time.Millisecond) // between two looks at the fact
 	}

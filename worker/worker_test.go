@@ -48,7 +48,7 @@ func (s *seen) get(student string) []int {
 
 func TestOnePersonsEventsKeepTheirOrderOverTwoWorkers(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 4, 10*time.Second)
+	r := newRig(t, 4, held)
 	const students, each = 20, 10
 	for n := 1; n <= each; n++ {
 		for s := range students {
@@ -67,7 +67,7 @@ func TestOnePersonsEventsKeepTheirOrderOverTwoWorkers(t *testing.T) {
 		})
 		r.start(w)
 	}
-	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
+	eventually(t, "every event is acknowledged", r.idle)
 	for s := range students {
 		got := order.get(fmt.Sprintf("s%d", s))
 		if len(got) != each || !slices.IsSorted(got) {
@@ -78,7 +78,7 @@ func TestOnePersonsEventsKeepTheirOrderOverTwoWorkers(t *testing.T) {
 
 func TestPoisonIsBuriedWithItsReasonAndOthersGoOn(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 2, 10*time.Second)
+	r := newRig(t, 2, held)
 	w, m := r.worker()
 	w.Metrics = NewMetrics()
 	var order seen
@@ -108,7 +108,7 @@ func TestPoisonIsBuriedWithItsReasonAndOthersGoOn(t *testing.T) {
 		r.publish(fmt.Sprintf("good%d", i), 1)
 	}
 	r.start(w)
-	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
+	eventually(t, "every event is acknowledged", r.idle)
 	for i := range 16 {
 		if got := order.get(fmt.Sprintf("good%d", i)); len(got) != 1 {
 			t.Errorf("event of good%d was handled %d times", i, len(got))
@@ -144,7 +144,7 @@ func TestPoisonIsBuriedWithItsReasonAndOthersGoOn(t *testing.T) {
 
 func TestOutageIsWaitedOutInPlaceAndCountsForNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 8, 2*time.Second)
+	r := newRig(t, 8, 6*time.Second) // a machine may stand still for seconds
 	w, m := r.worker()
 	w.Attempts = 2
 	var down atomic.Bool
@@ -166,25 +166,23 @@ func TestOutageIsWaitedOutInPlaceAndCountsForNothing(t *testing.T) {
 	r.publish("stuck", 1)
 	began := time.Now()
 	r.start(w)
-	eventually(t, 60*time.Second, "status names the directory", func() bool {
+	eventually(t, "status names the directory", func() bool {
 		err := w.Ready()
 		return err != nil && strings.Contains(err.Error(), "directory does not answer")
 	})
 	for i := range 20 {
 		r.publish(fmt.Sprintf("other%d", i), 1)
 	}
-	eventually(t, 60*time.Second, "the outage lasts longer than AckWait and all attempts", func() bool {
-		return tries.Load() > 20 && time.Since(began) > 4*time.Second
+	eventually(t, "the outage lasts longer than AckWait and all attempts", func() bool {
+		return tries.Load() > 20 && time.Since(began) > 9*time.Second
 	})
+	eventually(t, "messages of other lanes are handled during the outage", func() bool { return len(m.lines("message")) >= 15 })
 	if n := len(m.buried()); n > 0 {
 		t.Errorf("%d messages were buried in an outage", n)
 	}
-	if got := len(m.lines("message")); got < 15 {
-		t.Errorf("%d messages of other lanes were handled during the outage, want at least 15", got)
-	}
 	down.Store(false)
-	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
-	eventually(t, 60*time.Second, "worker is ready again", func() bool { return w.Ready() == nil })
+	eventually(t, "every event is acknowledged", r.idle)
+	eventually(t, "worker is ready again", func() bool { return w.Ready() == nil })
 	for _, line := range m.lines("message") {
 		if line["delivery"] != 1.0 || line["attempts"] != 0.0 {
 			t.Errorf("a message was delivered %v times and failed %v times; it was held, not redelivered", line["delivery"], line["attempts"])
@@ -197,7 +195,7 @@ func TestOutageIsWaitedOutInPlaceAndCountsForNothing(t *testing.T) {
 
 func TestLaterHoldsNobodyBack(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 1, 10*time.Second)
+	r := newRig(t, 1, held)
 	w, m := r.worker()
 	at := time.Now().Add(24 * time.Hour).Truncate(time.Second)
 	var order seen
@@ -212,7 +210,7 @@ func TestLaterHoldsNobodyBack(t *testing.T) {
 	r.publish("early", 1)
 	r.publish("next", 1)
 	r.start(w)
-	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
+	eventually(t, "every event is acknowledged", r.idle)
 	if len(m.waits) != 1 || !m.waits[0].at.Equal(at) || m.waits[0].subject != "admissions.student.so-number-issued.early" {
 		t.Errorf("put aside: %v, want one message until %s", m.waits, at)
 	}
@@ -223,7 +221,7 @@ func TestLaterHoldsNobodyBack(t *testing.T) {
 
 func TestFailingAndPanickingMessagesAreBuriedAfterTheirAttempts(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 2, 10*time.Second)
+	r := newRig(t, 2, held)
 	w, m := r.worker()
 	w.Attempts = 4
 	calls := map[string]*atomic.Int64{"fails": {}, "panics": {}, "speaks": {}, "fine": {}}
@@ -245,7 +243,7 @@ func TestFailingAndPanickingMessagesAreBuriedAfterTheirAttempts(t *testing.T) {
 	}
 	m.refuse = 2
 	r.start(w)
-	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
+	eventually(t, "every event is acknowledged", r.idle)
 	for subject, text := range map[string]string{"fails": "account 1: a fault of our own", "panics": "index out of range", "speaks": "panicked with a string"} {
 		if n := calls[subject].Load(); n != 4 {
 			t.Errorf("%s: handled %d times, want 4", subject, n)
@@ -266,7 +264,7 @@ func TestFailingAndPanickingMessagesAreBuriedAfterTheirAttempts(t *testing.T) {
 
 func TestMessageInHandIsFinishedAndNoneIsBegunAfterTheEnd(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 1, 10*time.Second)
+	r := newRig(t, 1, held)
 	w, _ := r.worker()
 	entered, leave := make(chan struct{}), make(chan struct{})
 	var order seen
@@ -308,7 +306,7 @@ func TestUnfinishedMessageIsGivenBackAtOnceAndNothingBehindItRuns(t *testing.T) 
 	r.publish("s", 1)
 	r.publish("s", 2)
 	stop := r.start(first)
-	eventually(t, 60*time.Second, "the first worker waits for the directory", func() bool { return first.Ready() != nil })
+	eventually(t, "the first worker waits for the directory", func() bool { return first.Ready() != nil })
 	if err := stop(); err != nil {
 		t.Errorf("end was not clean: %v", err)
 	}
@@ -318,7 +316,7 @@ func TestUnfinishedMessageIsGivenBackAtOnceAndNothingBehindItRuns(t *testing.T) 
 	second, m := r.worker()
 	Handle(second, func(_ context.Context, m events.Meta, _ events.SONumberIssued) error { order.add(m); return nil })
 	r.start(second)
-	eventually(t, 60*time.Second, "every event is acknowledged by the second worker", r.idle)
+	eventually(t, "every event is acknowledged by the second worker, and told of", func() bool { return r.idle() && len(m.lines("message")) >= 2 })
 	if got := m.lines("message"); len(got) != 2 || got[0]["sequence"] != 1.0 || got[1]["sequence"] != 2.0 {
 		t.Errorf("the second worker handled %v, want 1 then 2", got)
 	}
@@ -326,7 +324,7 @@ func TestUnfinishedMessageIsGivenBackAtOnceAndNothingBehindItRuns(t *testing.T) 
 
 func TestHandlerThatIgnoresTheEndIsNamedAfterTheGrace(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 1, 10*time.Second)
+	r := newRig(t, 1, held)
 	w, _ := r.worker()
 	w.Grace = 50 * time.Millisecond
 	entered, leave := make(chan struct{}), make(chan struct{})
@@ -354,19 +352,19 @@ func TestHandlerThatIgnoresTheEndIsNamedAfterTheGrace(t *testing.T) {
 
 func TestSlowHandlerKeepsItsMessage(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 1, 1500*time.Millisecond) // a machine may stand still for a second
+	r := newRig(t, 1, 6*time.Second) // a machine may stand still for seconds
 	var order seen
 	for range 2 { // the other one would get it
 		w, _ := r.worker()
 		Handle(w, func(ctx context.Context, m events.Meta, _ events.SONumberIssued) error {
 			order.add(m)
-			pause(ctx, 4*time.Second) // longer than AckWait: the work itself
+			pause(ctx, 9*time.Second) // longer than AckWait: the work itself
 			return nil
 		})
 		r.start(w)
 	}
 	r.publish("slow", 1)
-	eventually(t, 60*time.Second, "the event is acknowledged", func() bool { return len(order.get("slow")) > 0 && r.idle() })
+	eventually(t, "the event is acknowledged", func() bool { return len(order.get("slow")) > 0 && r.idle() })
 	if got := order.get("slow"); len(got) != 1 {
 		t.Errorf("handled %d times, want once", len(got))
 	}
@@ -382,12 +380,12 @@ func TestUnknownAcknowledgementIsNoFailure(t *testing.T) {
 	})
 	r.publish("s", 1)
 	r.start(w)
-	eventually(t, 60*time.Second, "the message is reported", func() bool { return len(m.lines("message")) > 0 })
+	eventually(t, "the message is reported", func() bool { return len(m.lines("message")) > 0 })
 	line := m.lines("message")[0]
 	if line["verdict"] != "done" || line["ack_unknown"] != true || len(m.buried()) > 0 {
 		t.Errorf("reported as %v", line)
 	}
-	eventually(t, 60*time.Second, "the missing consumer shows", func() bool {
+	eventually(t, "the missing consumer shows", func() bool {
 		err := w.Ready()
 		return err != nil && strings.Contains(err.Error(), "broker does not answer")
 	})
@@ -397,7 +395,7 @@ func TestUnknownAcknowledgementIsNoFailure(t *testing.T) {
 // acknowledgement that asks for the next one, and what the handler does.
 func TestLaneOfItsOwnAsksForTheNextMessageWithItsAcknowledgement(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 1, 5*time.Second)
+	r := newRig(t, 1, held)
 	const n = 50
 	for i := range n {
 		r.publish("s", i+1)
@@ -407,18 +405,18 @@ func TestLaneOfItsOwnAsksForTheNextMessageWithItsAcknowledgement(t *testing.T) {
 	Handle(w, func(context.Context, events.Meta, events.SONumberIssued) error { handled++; return nil })
 	before := w.Conn.Stats().OutMsgs
 	stop := r.start(w)
-	eventually(t, 60*time.Second, "all is acknowledged", r.idle)
+	eventually(t, "all is acknowledged", r.idle)
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
-	if sent := w.Conn.Stats().OutMsgs - before; handled != n || sent > n+5 {
+	if sent := w.Conn.Stats().OutMsgs - before; handled != n || sent > n*3/2 {
 		t.Errorf("%d messages were handled with %d publishes, not %d with about as many", handled, sent, n)
 	}
 }
 
 func TestLanesThatShareAConsumerWorkAtTheSameTime(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 1, 10*time.Second)
+	r := newRig(t, 1, held)
 	const lanes = 4
 	c, err := r.js.CreateConsumer(t.Context(), "INTAKE", jetstream.ConsumerConfig{Durable: "mail", AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 8, MaxDeliver: -1})
 	if err != nil {
@@ -437,7 +435,7 @@ func TestLanesThatShareAConsumerWorkAtTheSameTime(t *testing.T) {
 	}
 	r.lanes = slices.Repeat([]jetstream.Consumer{c}, lanes)
 	r.start(w)
-	eventually(t, 60*time.Second, "all lanes finish", func() bool { return len(m.lines("message")) == lanes })
+	eventually(t, "all lanes finish", func() bool { return len(m.lines("message")) == lanes })
 }
 
 func TestWorkerGoesOnAfterTheBrokerCameBack(t *testing.T) {
@@ -448,21 +446,21 @@ func TestWorkerGoesOnAfterTheBrokerCameBack(t *testing.T) {
 	Handle(w, func(_ context.Context, m events.Meta, _ events.SONumberIssued) error { order.add(m); return nil })
 	r.start(w)
 	r.publish("s", 1)
-	eventually(t, 60*time.Second, "the first event is acknowledged", r.idle)
+	eventually(t, "the first event is acknowledged", r.idle)
 	r.server.Restart()
-	eventually(t, 60*time.Second, "the worker is connected", w.Conn.IsConnected)
-	eventually(t, 60*time.Second, "the broker takes a message", func() bool {
+	eventually(t, "the worker is connected", w.Conn.IsConnected)
+	eventually(t, "the broker takes a message", func() bool {
 		_, err := r.js.Publish(t.Context(), "hr.employee.registered.x", []byte("{"))
 		return err == nil
 	})
 	r.publish("s", 2)
-	eventually(t, 60*time.Second, "the second event is handled", func() bool { return slices.Contains(order.get("s"), 2) && r.idle() })
-	eventually(t, 60*time.Second, "the worker is ready", func() bool { return w.Ready() == nil })
+	eventually(t, "the second event is handled", func() bool { return slices.Contains(order.get("s"), 2) && r.idle() })
+	eventually(t, "the worker is ready", func() bool { return w.Ready() == nil })
 }
 
 func TestLogAndMetricsTellOfEachMessageOnce(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 1, 10*time.Second)
+	r := newRig(t, 1, held)
 	w, m := r.worker()
 	w.Metrics = NewMetrics()
 	registry := prometheus.NewPedanticRegistry()
@@ -471,7 +469,7 @@ func TestLogAndMetricsTellOfEachMessageOnce(t *testing.T) {
 	r.publish("s", 1)
 	r.raw("hr.employee.registered.15532510071", nil, []byte("{")) // an identity number in the wrong place
 	r.start(w)
-	eventually(t, 60*time.Second, "both are reported", func() bool { return len(m.lines("message")) == 2 })
+	eventually(t, "both are reported", func() bool { return len(m.lines("message")) == 2 })
 	for _, line := range m.lines("message") {
 		for _, key := range []string{"worker", "type", "key", "id", "verdict", "reason", "took", "stream", "sequence", "attempts", "delivery"} {
 			if _, ok := line[key]; !ok {
@@ -528,7 +526,7 @@ func TestMessageThatMayBeAnothersIsLeftAndTheLaneGoesOn(t *testing.T) {
 	r.publish("s", 1)
 	r.publish("s", 2)
 	r.start(w)
-	eventually(t, 60*time.Second, "the message is left", func() bool { return len(m.lines("message")) == 1 })
+	eventually(t, "the message is left", func() bool { return len(m.lines("message")) == 1 })
 	if line := m.lines("message")[0]; line["verdict"] != "left" {
 		t.Errorf("reported as %v, want left", line)
 	}
@@ -538,7 +536,7 @@ func TestMessageThatMayBeAnothersIsLeftAndTheLaneGoesOn(t *testing.T) {
 	second, _ := r.worker()
 	Handle(second, func(_ context.Context, m events.Meta, _ events.SONumberIssued) error { order.add(m); return nil })
 	r.start(second)
-	eventually(t, 60*time.Second, "every event is acknowledged", r.idle)
+	eventually(t, "every event is acknowledged", r.idle)
 	if got := order.get("s"); !slices.IsSorted(got) || got[len(got)-1] != 2 {
 		t.Errorf("handled in the order %v", got)
 	}
