@@ -200,6 +200,15 @@ func assume(roles []Role, state State, now time.Time) {
 // unknownTime stands where something happened before anybody wrote down when.
 var unknownTime = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// Known answers t, and zero where nobody wrote down when it was, or what it was
+// reckoned from: times that are shown to people go through it.
+func Known(t time.Time) time.Time {
+	if t.Before(unknownTime.AddDate(1, 0, 0)) {
+		return time.Time{}
+	}
+	return t
+}
+
 func adoptedFact(a Account, at time.Time) Fact {
 	return Fact{
 		What: events.AuditAdopted, ID: a.ID + "-adopted", At: at, Actor: "it", Cause: a.ID + "-adopted",

@@ -89,7 +89,7 @@ type Refusal struct {
 // Explanation is the one answer, and what would stand in the way next.
 type Explanation struct {
 	Answer string
-	At     time.Time // the instant that the answer is about; zero: none
+	At     time.Time // the instant that the answer is about; zero: none, or not known
 	Also   []string
 	AlsoAt []time.Time // the instant that each of Also is about
 }
@@ -108,7 +108,7 @@ func Explain(s Situation) Explanation {
 		return pendingAnswer(s)
 	}
 	a := s.Account
-	e := Explanation{Answer: stateAnswer(a), At: a.Why.Since}
+	e := Explanation{Answer: stateAnswer(a), At: Known(a.Why.Since)}
 	if e.Answer == Erased {
 		e.At = a.Erased
 	}

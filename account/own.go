@@ -135,10 +135,10 @@ func (l *Lifecycle) after(t time.Time) time.Time {
 func (l *Lifecycle) own(a Account) Own {
 	o := Own{
 		ID: a.ID, Username: a.Username, Name: a.Name.Full(), Names: a.names(), Language: a.Language, State: a.State,
-		Rules: a.Rules, Registered: recorded(a), Password: a.PasswordSince, ChangeBy: a.changeBy(), Untold: len(a.Unsent) > 0, From: a.SessionsFrom,
+		Rules: a.Rules, Registered: Known(recorded(a)), Password: Known(a.PasswordSince), ChangeBy: a.changeBy(), Untold: len(a.Unsent) > 0, From: a.SessionsFrom,
 	}
 	if a.State == Active && a.Why.Reason == WhyActivated {
-		o.Active = a.Why.Since
+		o.Active = Known(a.Why.Since)
 	}
 	for _, s := range a.Standing() {
 		if !s.Cancelled.IsZero() {

@@ -22,7 +22,7 @@ type ownPage struct {
 
 // happened is something that was done to the account.
 type happened struct {
-	At   time.Time
+	At   time.Time // zero: nobody knows when
 	Text string
 }
 
@@ -68,13 +68,12 @@ func (s *site) openings(lang string, own account.Own) []step {
 	return all
 }
 
-// history is what the entry tells of its past, the newest first.
+// history is what the entry tells of its past, the newest first, and last what
+// happened before anybody wrote down when.
 func (s *site) history(lang string, own account.Own) []happened {
 	var all []happened
 	add := func(at time.Time, key string, pairs ...any) {
-		if !at.IsZero() {
-			all = append(all, happened{at, s.say(lang, key, pairs...)})
-		}
+		all = append(all, happened{at, s.say(lang, key, pairs...)})
 	}
 	if own.From.After(own.Password.Add(time.Second)) { // a new password ends sessions too
 		add(own.From, "event_sessions")

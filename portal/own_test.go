@@ -164,9 +164,14 @@ func TestAccountTellsWhatHappenedNewestFirst(t *testing.T) {
 	who.From, who.Active = who.Password.Add(time.Millisecond), time.Time{}
 	v.post("/signin", url.Values{"username": {"karnor"}, "password": {good}})
 	words = v.signIn("karnor", good).words()
-	for _, event := range []string{"Du logget ut overalt", "Kontoen ble aktiv"} {
-		if strings.Contains(words, event) {
-			t.Errorf("the account tells %q, which is not known", event)
+	if strings.Contains(words, "Du logget ut overalt") {
+		t.Error("the account tells of signing out everywhere, which nobody did")
+	}
+	for lang, says := range map[string]string{
+		"nb": "Datoen er ikke kjent Kontoen ble aktiv", "nn": "Datoen er ikkje kjend Kontoen vart aktiv", "en": "The date is not known The account became active",
+	} {
+		if words := v.get("/account?lang=" + lang).words(); !strings.Contains(words, says) || strings.Contains(words, " 1970") || strings.Contains(words, " 0001") {
+			t.Errorf("of what happened at an unknown time the account does not say %q:\n%s", says, words)
 		}
 	}
 }

@@ -30,7 +30,7 @@ type accountRow struct {
 	Account  string     `json:"account"`
 	State    string     `json:"state"`
 	Why      string     `json:"why"`
-	Since    time.Time  `json:"since"`
+	Since    *time.Time `json:"since,omitempty"` // left out: taken over, and nobody wrote it down
 	Roles    []string   `json:"roles"`
 	Address  string     `json:"address,omitempty"` // masked
 	Bounced  *bounce    `json:"bounced,omitempty"` // the address that letters came back from
@@ -42,7 +42,7 @@ type accountRow struct {
 
 func rowOf(life *account.Lifecycle, a account.Account) accountRow {
 	r := accountRow{
-		Username: a.Username, Account: a.ID, State: string(a.State), Why: a.Why.Reason, Since: a.Why.Since,
+		Username: a.Username, Account: a.ID, State: string(a.State), Why: a.Why.Reason, Since: timeOrNil(a.Why.Since),
 		Address: addressOf(a, a.Address), Lacks: life.Lacks(a), Ends: endsOf(a), Turn: turnOf(a),
 	}
 	for _, role := range a.Roles {
@@ -53,8 +53,8 @@ func rowOf(life *account.Lifecycle, a account.Account) accountRow {
 	if gone, since, ok := a.Bounced(); ok {
 		r.Bounced = &bounce{Address: addressOf(a, gone), Since: since}
 	}
-	if at, ok := life.Opens(a); ok && !at.IsZero() {
-		r.Opens = &at
+	if at, ok := life.Opens(a); ok {
+		r.Opens = timeOrNil(at)
 	}
 	return r
 }
@@ -110,7 +110,7 @@ func (s *system) printAccounts(w io.Writer, people []account.Account, asJSON boo
 	for _, a := range people {
 		r := rowOf(life, a)
 		if !asJSON {
-			rows = append(rows, []any{r.Username, r.State, r.Why, strings.Join(r.Roles, ","), oslo(r.Since), openText(r.Opens), turnText(r.Turn), orDash(r.Lacks)})
+			rows = append(rows, []any{r.Username, r.State, r.Why, strings.Join(r.Roles, ","), orUnknown(r.Since), openText(r.Opens), turnText(r.Turn), orDash(r.Lacks)})
 		} else if err := printJSON(w, r); err != nil {
 			return err
 		}
@@ -169,14 +169,14 @@ func accountShowCommand() *cobra.Command {
 			}
 			err = table(c.OutOrStdout(), []any{"username", r.Username}, [][]any{
 				{"account", r.Account},
-				{"state", fmt.Sprintf("%s (%s) since %s", r.State, r.Why, oslo(r.Since))},
+				{"state", fmt.Sprintf("%s (%s) since %s", r.State, r.Why, orUnknown(r.Since))},
 				{"roles", endsText(r.Ends)},
 				{"next turn", turnText(r.Turn)},
 				{"opens", openText(r.Opens)},
 				{"lacks", orDash(r.Lacks)},
 				{"letters go to", r.letters()},
 				{"invitations", invitationText(a)},
-				{"password set", oslo(a.PasswordSince)},
+				{"password set", setText(a.PasswordSince)},
 				{"rules accepted", orDash(a.Rules.Version)},
 				{"not yet published", len(a.Unsent)},
 			})

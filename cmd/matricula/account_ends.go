@@ -12,12 +12,17 @@ type roleEnd struct {
 	Role      string `json:"role"` // student | employee
 	Until     string `json:"until,omitempty"`
 	Cancelled bool   `json:"cancelled,omitempty"`
+	Over      bool   `json:"over,omitempty"` // it ended before anybody wrote down when
 }
 
 func endsOf(a account.Account) []roleEnd {
 	var out []roleEnd
 	for _, s := range a.Standing() {
-		out = append(out, roleEnd{Role: s.Kind, Until: s.End, Cancelled: !s.Cancelled.IsZero()})
+		end := roleEnd{Role: s.Kind, Until: s.End, Cancelled: !s.Cancelled.IsZero()}
+		if !s.Over.IsZero() && account.Known(s.Over).IsZero() {
+			end.Until, end.Over = "", true
+		}
+		out = append(out, end)
 	}
 	return out
 }
@@ -29,6 +34,8 @@ func endsText(ends []roleEnd) string {
 		switch {
 		case e.Cancelled:
 			out = append(out, e.Role+" (cancelled)")
+		case e.Over:
+			out = append(out, e.Role+" (over)")
 		case e.Until != "":
 			out = append(out, e.Role+" until "+e.Until)
 		default:

@@ -150,9 +150,13 @@ func (t texts) print(w io.Writer, who asked, e explained) error {
 	if e.Opens != nil {
 		opens = oslo(*e.Opens)
 	}
+	since := t.say("undated")
+	if e.Since != nil {
+		since = oslo(*e.Since)
+	}
 	return table(w, []any{t.say("username"), e.Username}, [][]any{
 		{t.say("account"), e.Account},
-		{t.say("state"), fmt.Sprintf("%s (%s) %s", e.State, orDash(e.Why), oslo(*e.Since))},
+		{t.say("state"), fmt.Sprintf("%s (%s) %s", e.State, orDash(e.Why), since)},
 		{t.say("opens"), opens},
 		{t.say("letters_to"), orDash(e.Address)},
 	})

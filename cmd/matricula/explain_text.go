@@ -112,18 +112,15 @@ func (t texts) put(e account.Explanation, s account.Situation, at surroundings) 
 		"{at}", oslo(e.At), "{username}", orDash(a.Username), "{why}", orDash(a.Why.Reason), "{address}", orDash(out.Address),
 		"{words}", orDash(words), "{dead}", newest.ID, "{reason}", newest.Reason, "{into}", orDash(at.into), "{portal}", at.portal,
 	}
-	out.Text, out.Next = t.say(e.Answer, pairs...), t.say(e.Answer+"_next", pairs...)
+	answer := e.Answer
+	if answer == account.IsActive && e.At.IsZero() {
+		answer += "_undated"
+	}
+	out.Text, out.Next = t.say(answer, pairs...), t.say(e.Answer+"_next", pairs...)
 	for i, code := range e.Also {
 		further := slices.Clone(pairs)
 		further[1] = oslo(e.AlsoAt[i])
 		out.also = append(out.also, t.say(code, further...))
 	}
 	return out
-}
-
-func timeOrNil(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }

@@ -166,11 +166,11 @@ func progress(c *cobra.Command, quiet bool, doing, what string) func(done, of in
 func listUnheard(c *cobra.Command, p people, asJSON bool) error {
 	var rows [][]any
 	err := eachUnheard(c.Context(), p, func(a account.Account) error {
-		r := unheardRow{Username: a.Username, Account: a.ID, State: string(a.State), PasswordSet: a.PasswordSince, Adopted: a.Adopted}
+		r := unheardRow{Username: a.Username, Account: a.ID, State: string(a.State), PasswordSet: account.Known(a.PasswordSince), Adopted: a.Adopted}
 		if asJSON {
 			return printJSON(c.OutOrStdout(), r)
 		}
-		rows = append(rows, []any{r.Username, r.Account, r.State, setText(r.PasswordSet)})
+		rows = append(rows, []any{r.Username, r.Account, r.State, setText(a.PasswordSince)})
 		return nil
 	})
 	if err != nil || asJSON {
@@ -187,11 +187,12 @@ type unheardRow struct {
 	Adopted     time.Time `json:"adopted"`
 }
 
+// setText is when a password was set: never is "-".
 func setText(t time.Time) string {
-	if t.Unix() == 0 {
-		return "unknown"
+	if t.IsZero() {
+		return oslo(t)
 	}
-	return oslo(t)
+	return orUnknown(timeOrNil(t))
 }
 
 func eachUnheard(ctx context.Context, p people, f func(account.Account) error) error {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -122,6 +124,57 @@ func TestImportLeavesAloneWhatContradictsItselfAndSaysWhy(t *testing.T) {
 	}
 	if guest := r.planned(exitRefused, "--retired", retired, "--unknown", "--apply")["visitor"]; guest.Outcome != "adopted" || guest.State != "active" {
 		t.Errorf("a guest is not taken over when asked for: %+v", guest)
+	}
+	t.Run("and shows no date that nobody knows", func(t *testing.T) { undated(t, r, "kari", "gammelt") })
+}
+
+// undated looks at somebody of whom the directory before did not say when the
+// password was set, in every place where that would stand.
+func undated(t *testing.T, r *rig, username, password string) {
+	r.start("portal")
+	c := r.click(someone{})
+	in := c.do("/signin", url.Values{"username": {username}, "password": {password}})
+	if in.Path != "/rules/accept" {
+		t.Fatalf("signing in ended on %s with %d", in.Path, in.Status)
+	}
+	form := c.get(r.base + "/rules/accept")
+	if at := c.must(c.v.submit(t.Context(), form, r.base, "/rules/accept", url.Values{"accept": {"yes"}})); at.Path != "/account" {
+		t.Fatalf("accepting the rules ended on %s with %d", at.Path, at.Status)
+	}
+	shown := map[string]string{}
+	for lang, says := range map[string]string{"nb": "Datoen er ikke kjent", "nn": "Datoen er ikkje kjend", "en": "The date is not known"} {
+		resp, err := c.v.client.Get(r.base + "/account?lang=" + lang)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || strings.Count(string(body), says) != 3 {
+			t.Errorf("of registration, activation and password the page in %s does not say %q (%v):\n%s", lang, says, err, body)
+		}
+		shown["the page in "+lang] = string(body)
+	}
+	for lang, says := range map[string]string{"nb": "siden når er ikke kjent", "nn": "sidan når er ikkje kjent", "en": "since when is not known"} {
+		out, code := r.run("account", "explain", username, "--language", lang, "--actor", "ola.drift")
+		if code != exitDone || !strings.Contains(out, says) {
+			t.Errorf("the explanation in %s ended with %d and does not say %q:\n%s", lang, code, says, out)
+		}
+		shown["the explanation in "+lang] = out
+	}
+	for _, args := range [][]string{{"explain", username, "--json"}, {"show", username}, {"show", username, "--json"}, {"show", "closed"}, {"list"}, {"list", "--json"}} {
+		out, code := r.run(append([]string{"account"}, append(args, "--actor", "ola.drift")...)...)
+		if code != exitDone || !strings.Contains(out, "active") && !strings.Contains(out, "employee (over)") {
+			t.Errorf("account %v ended with %d:\n%s", args, code, out)
+		}
+		if args[0] == "show" && args[1] == username && len(args) == 2 && strings.Count(out, "unknown") != 2 {
+			t.Errorf("account show does not say that state and password are of an unknown date:\n%s", out)
+		}
+		shown[strings.Join(args, " ")] = out
+	}
+	for where, text := range shown {
+		if strings.Contains(text, "1970") {
+			t.Errorf("%s shows a date that nobody knows:\n%s", where, text)
+		}
 	}
 }
 

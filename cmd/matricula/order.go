@@ -61,7 +61,7 @@ func (s *system) order(c *cobra.Command, p account.Directory, a account.Account,
 	}
 	if o.Outcome != outcomeUnknown {
 		if now, err := p.Find(c.Context(), account.Key{Kind: account.ByID, Value: a.ID}); err == nil {
-			o.State, o.Why, o.Since = string(now.State), now.Why.Reason, &now.Why.Since
+			o.State, o.Why, o.Since = string(now.State), now.Why.Reason, timeOrNil(now.Why.Since)
 		}
 	}
 	return o.print(c, f)
@@ -176,7 +176,7 @@ func (o orderOutcome) line() string {
 		line += "  " + o.Fact
 	}
 	if o.State != "" {
-		line += fmt.Sprintf("  (%s: %s since %s)", o.State, o.Why, oslo(*o.Since))
+		line += fmt.Sprintf("  (%s: %s since %s)", o.State, o.Why, orUnknown(o.Since))
 	}
 	return line
 }

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"usn.no/matricula/account"
 	"usn.no/matricula/policy"
 )
 
@@ -37,6 +38,22 @@ func oslo(t time.Time) string {
 		return "-"
 	}
 	return t.In(osloZone()).Format("2006-01-02 15:04 MST")
+}
+
+// timeOrNil is for JSON, which leaves out what is not known.
+func timeOrNil(t time.Time) *time.Time {
+	if t = account.Known(t); t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// orUnknown is a time that may be from before anybody wrote it down.
+func orUnknown(t *time.Time) string {
+	if t == nil {
+		return "unknown"
+	}
+	return oslo(*t)
 }
 
 func osloZone() *time.Location { return policy.Oslo() }
