@@ -83,6 +83,9 @@ func (summary) set(m map[string]int, pairs ...any) {
 
 // count counts what there is, when everything that is expected has come.
 func (p *play) count(ctx context.Context) (summary, error) {
+	if err := p.quiet(ctx); err != nil {
+		return summary{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	var whole *summary // the last one that was counted to its end

@@ -56,7 +56,7 @@ const (
 )
 
 func playOnce(ctx context.Context, w io.Writer, r *running, doors *demoDoors, f demoFlags, lines []line) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 8*time.Minute)
 	defer cancel()
 	started := time.Now()
 	p := &play{running: r, doors: doors, out: w, link: map[*member]string{}, username: map[*member]string{}, password: map[*member]string{}}
@@ -204,7 +204,7 @@ func (p *play) openNext(ctx context.Context, early []*member) error {
 
 // letter waits for a letter to somebody.
 func (p *play) letter(ctx context.Context, m *member, template string) (standalone.Message, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, storyWaits)
 	defer cancel()
 	l, err := p.mailbox.Await(ctx, func(l standalone.Message) bool {
 		return strings.EqualFold(l.To, m.Email) && l.Get("X-Matricula-Letter") == template

@@ -117,7 +117,7 @@ func (p *play) setPIN(ctx context.Context, m *member, campus string) error {
 		return nil
 	}
 	p.say("%s sets a PIN for the doors in %s", p.username[m], campus)
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, storyWaits)
 	defer cancel()
 	err = until(ctx, func() (bool, error) { return len(p.doors.all()) > 0, nil })
 	if err != nil {

@@ -21,7 +21,7 @@ type visitor struct {
 
 func newVisitor() *visitor {
 	jar, _ := cookiejar.New(nil) // never fails with nil options
-	return &visitor{client: &http.Client{Jar: jar, Timeout: 30 * time.Second}}
+	return &visitor{client: &http.Client{Jar: jar, Timeout: time.Minute}}
 }
 
 // page is what the browser shows.
