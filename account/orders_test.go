@@ -35,6 +35,16 @@ func (w *world) told(id string) []string {
 func (w *world) mailed(address string) []string {
 	w.t.Helper()
 	var out []string
+	for _, r := range w.requests(address) {
+		out = append(out, r.Template)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// requests are the letters to an address, as the mailer is asked for them.
+func (w *world) requests(address string) (out []events.MailRequest) {
+	w.t.Helper()
 	for _, s := range w.subjects(stream.Mail, "mail.>") {
 		st, err := w.js.Stream(w.t.Context(), stream.Mail)
 		w.must(err)
@@ -43,10 +53,9 @@ func (w *world) mailed(address string) []string {
 		e, err := events.Decode(s, m.Header, m.Data, w.clock().AddDate(9, 0, 0))
 		w.must(err)
 		if r, ok := e.Data.(events.MailRequest); ok && r.Address == address {
-			out = append(out, r.Template)
+			out = append(out, r)
 		}
 	}
-	slices.Sort(out)
 	return out
 }
 

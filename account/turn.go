@@ -125,7 +125,8 @@ func (l *Lifecycle) turn(ctx context.Context, id string) (changed bool, err erro
 }
 
 // leavingLetter tells somebody whose last role is over until when the account
-// works; whoever is back meanwhile, or dead, gets none.
+// works, or that it is locked already, where the end was told late or a worker
+// was away; whoever is back meanwhile, or dead, gets none.
 func (l *Lifecycle) leavingLetter(a Account, f Fact) []events.Event {
 	kept := a.State == Active && len(a.counting(l.Now())) > 0
 	if kept || a.Address == "" || a.Order(OrderDeceased).On || a.Why.Reason != WhyLeft && a.State != Active {
@@ -133,7 +134,11 @@ func (l *Lifecycle) leavingLetter(a Account, f Fact) []events.Event {
 	}
 	id := letterID(events.LetterLeaving, a.ID, f.ID)
 	r := l.letter(a, events.LetterLeaving, id)
-	if until, err := time.Parse(time.RFC3339, f.Details["deadline"]); err == nil && until.After(f.At) {
+	until, err := time.Parse(time.RFC3339, f.Details["deadline"])
+	switch {
+	case a.State != Active:
+		r.Locked = true
+	case err == nil && until.After(f.At):
 		r.Deadline = &until
 	}
 	return []events.Event{events.Once(id, f.At, r)}

@@ -148,6 +148,27 @@ func (p life) letters(want ...string) {
 	}
 }
 
+// toldOfLeaving compares what the leaving letters say, sorted: "until 2027-03-31", "soon", "locked".
+func (p life) toldOfLeaving(want ...string) {
+	p.t.Helper()
+	var got []string
+	for _, r := range p.requests(p.address()) {
+		switch {
+		case r.Template != events.LetterLeaving:
+		case r.Locked && r.Deadline == nil:
+			got = append(got, "locked")
+		case r.Deadline != nil:
+			got = append(got, "until "+r.Deadline.In(policy.Oslo()).Format(time.DateOnly))
+		default:
+			got = append(got, "soon")
+		}
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		p.t.Errorf("the leaving letters say %q, not %q", got, want)
+	}
+}
+
 // facts are the audit facts beside those of a registration and an activation.
 func (p life) facts(want ...string) {
 	p.t.Helper()
@@ -176,6 +197,7 @@ var turns = []struct {
 		p.on("2027-03-01 00:00")
 		p.is("active activated, binds")
 		p.letters("activated", "activation", "leaving")
+		p.toldOfLeaving("until 2027-03-31")
 		p.turn("2027-03-31 00:00") // 30 days, and the summer time that began on 28 March
 		p.on("2027-03-30 23:59")
 		p.is("active activated, binds")
@@ -234,6 +256,7 @@ var turns = []struct {
 		p.on("2027-06-01 08:01")
 		p.is("suspended left")
 		p.letters("activated", "activation", "leaving")
+		p.toldOfLeaving("locked")
 		p.leaves("1", "2027-01-20", "resigned")
 		p.on("2027-06-01 08:02")
 		p.is("closed left")
@@ -561,6 +584,7 @@ var turns = []struct {
 		p.on("2027-03-10 08:10")
 		p.is("suspended left")
 		p.letters("activated", "activation", "leaving")
+		p.toldOfLeaving("locked")
 		p.facts("account.suspended done", "account.restored done", "account.suspended done")
 	}},
 }

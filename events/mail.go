@@ -41,6 +41,7 @@ type MailRequest struct {
 	Expires    *time.Time `json:"expires,omitempty"`    // when the invitation ends
 	Opens      *time.Time `json:"opens,omitempty"`      // opening of the window, when it lies ahead
 	Deadline   *time.Time `json:"deadline,omitempty"`
+	Locked     bool       `json:"locked,omitempty"`    // of a leaving letter: the account is locked already
 	SONumber   string     `json:"so_number,omitempty"` // sealed to the mailer's key, see Seal
 	Expire     *time.Time `json:"expire,omitempty"`    // the letter is not worth sending after this
 }

@@ -164,6 +164,55 @@ func TestTimesAreSpelledForTheReader(t *testing.T) {
 	}
 }
 
+func TestLeavingLetterSaysWhatIsTrueOfTheAccountNow(t *testing.T) {
+	t.Parallel()
+	ahead := time.Date(2027, 11, 15, 11, 0, 0, 0, time.UTC)
+	never := map[string][]string{ // what must not be said of an account that is locked already
+		"nb": {"blir sperret", "blir derfor sperret", "virker til"}, "nn": {"blir sperra", "blir difor sperra", "verkar til"},
+		"en": {"will be locked", "will therefore", "works until", "before the account"},
+	}
+	for _, c := range []struct {
+		about         string
+		deadline      *time.Time
+		locked        bool
+		subject, says map[string]string
+	}{
+		{"works still", &ahead, false,
+			map[string]string{"nb": "Brukerkontoen din blir sperret", "nn": "Brukarkontoen din blir sperra", "en": "Your user account will be locked"},
+			map[string]string{"nb": "virker til mandag 15. november 2027", "nn": "verkar til måndag 15. november 2027", "en": "works until Monday 15 November 2027"}},
+		{"works still, and nobody knows how long", nil, false,
+			map[string]string{"nb": "Brukerkontoen din blir sperret", "nn": "Brukarkontoen din blir sperra", "en": "Your user account will be locked"},
+			map[string]string{"nb": "blir derfor sperret.", "nn": "blir difor sperra.", "en": "will therefore be locked."}},
+		{"locked", nil, true,
+			map[string]string{"nb": "Brukerkontoen din er sperret", "nn": "Brukarkontoen din er sperra", "en": "Your user account is locked"},
+			map[string]string{"nb": "Brukerkontoen er derfor sperret.", "nn": "Brukarkontoen er difor sperra.", "en": "Your user account is therefore locked."}},
+	} {
+		for _, lang := range []string{"nb", "nn", "en"} {
+			q := request("l1", "kari@example.org")
+			q.Template, q.Language, q.Opens, q.Expires, q.Invitation, q.Purpose = events.LetterLeaving, lang, nil, nil, "", ""
+			q.Deadline, q.Locked = c.deadline, c.locked
+			r, err := templates(t).Render(mailer.Letter{Request: q})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Subject != c.subject[lang] {
+				t.Errorf("%s, %s: the subject is %q", c.about, lang, r.Subject)
+			}
+			for form, body := range map[string]string{"text": r.Text, "HTML": r.HTML} {
+				body = strings.Join(strings.Fields(body), " ")
+				if !strings.Contains(body, c.says[lang]) || !strings.Contains(body, c.subject[lang]) && form == "HTML" {
+					t.Errorf("%s, %s: %s does not say %q:\n%s", c.about, lang, form, c.says[lang], body)
+				}
+				for _, wrong := range never[lang] {
+					if c.locked && strings.Contains(body, wrong) {
+						t.Errorf("%s, %s: %s says %q:\n%s", c.about, lang, form, wrong, body)
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestUnknownLanguageFallsBackToEnglish(t *testing.T) {
 	t.Parallel()
 	for _, lang := range []string{"", "de", "../nb", "NB"} {

@@ -21,6 +21,7 @@ type page struct {
 	Role, Username           string
 	Opens, Expires, Deadline string // spelled out, or empty
 	NumberForm               string // full | masked | link
+	Locked                   bool   // a leaving letter to somebody who is locked already
 
 	letter, base string
 	name         string
@@ -60,8 +61,8 @@ func (t *Templates) page(l Letter) *page {
 		Language: lang, Institution: t.institution.name(lang),
 		SupportEmail: t.institution.SupportEmail, SupportURL: t.institution.SupportURL,
 		Opens: when(r.Opens), Expires: when(r.Expires), Deadline: when(r.Deadline),
-		NumberForm: t.numberForm,
-		letter:     r.Template, base: t.institution.BaseURL, name: cleanName(r.Name),
+		NumberForm: t.numberForm, Locked: r.Locked && r.Template == events.LetterLeaving,
+		letter: r.Template, base: t.institution.BaseURL, name: cleanName(r.Name),
 		link: l.Link, number: l.SONumber, words: t.words[lang],
 	}
 	if t.numberForm == NumberMasked && p.number != "" {
@@ -125,9 +126,17 @@ func (p *page) Hello() (string, error) {
 }
 
 // Subject, Preview and Why are the letter's own.
-func (p *page) Subject() (string, error) { return p.Say(p.letter + ".subject") }
-func (p *page) Preview() (string, error) { return p.Say(p.letter + ".preview") }
+func (p *page) Subject() (string, error) { return p.Say(p.now("subject")) }
+func (p *page) Preview() (string, error) { return p.Say(p.now("preview")) }
 func (p *page) Why() (string, error)     { return p.Say(p.letter + ".why") }
+
+// now is the key of the letter's own sentence that is true now.
+func (p *page) now(sentence string) string {
+	if p.Locked {
+		sentence = "locked." + sentence
+	}
+	return p.letter + "." + sentence
+}
 
 // Fact puts a label before a value.
 func (p *page) Fact(key, value string) (Fact, error) {

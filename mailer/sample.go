@@ -51,6 +51,7 @@ func Samples(template, language, base string) []Sample {
 		if i%2 == 1 {
 			r.Role, r.Username = "employee", ""
 			r.Opens, r.Deadline, r.Expires = nil, nil, nil
+			r.Locked = i%4 == 3
 		}
 		l := Letter{Request: r}
 		switch template {

@@ -27,6 +27,7 @@ type stencil struct {
 type shape struct {
 	letter, language, role                                   string
 	name, username, opens, expires, deadline, number, ticket bool
+	locked                                                   bool
 }
 
 // Marks stand for values. They are private characters, which clean takes out
@@ -73,7 +74,7 @@ func (t *Templates) shapeOf(p *page) (shape, string, bool) {
 	s := shape{
 		letter: p.letter, language: p.Language, role: p.Role,
 		name: p.name != "", username: p.Username != "", opens: p.Opens != "", expires: p.Expires != "",
-		deadline: p.Deadline != "", number: p.number != "", ticket: p.link != "",
+		deadline: p.Deadline != "", locked: p.Locked, number: p.number != "", ticket: p.link != "",
 	}
 	ticket, ok := strings.CutPrefix(p.link, p.base+"/a/")
 	return s, ticket, p.link == "" || ok && isTicket(ticket)

@@ -51,7 +51,7 @@ func oneStencil(t *rapid.T, tm *Templates) {
 		Language: rapid.SampledFrom([]string{"nb", "nn", "en", "de"}).Draw(t, "language"),
 		Name:     word.Draw(t, "name"), Username: rapid.OneOf(word, rapid.Just("256789")).Draw(t, "username"),
 		Role:  rapid.SampledFrom([]string{"", "student", "employee", "guest"}).Draw(t, "role"),
-		Opens: when("opens"), Expires: when("expires"), Deadline: when("deadline"),
+		Opens: when("opens"), Expires: when("expires"), Deadline: when("deadline"), Locked: rapid.Bool().Draw(t, "locked"),
 	}}
 	switch l.Request.Template {
 	case events.LetterSONumber:
