@@ -88,7 +88,7 @@ func TestManyLettersShareFewConnections(t *testing.T) {
 	t.Parallel()
 	s := serve(t, &server{faults: []fault{{At: "RCPT", To: "refused", Do: "550 5.1.1 no"}}})
 	settings := s.settings()
-	settings.Connections, settings.Timeout = 4, 20*time.Second
+	settings.Connections = 4
 	r := newRig(t, settings)
 	var wg sync.WaitGroup
 	for i := range 120 {

@@ -192,7 +192,7 @@ func meta(r events.MailRequest) events.Meta {
 
 // deliver hands the letter over once.
 func (r *rig) deliver(q events.MailRequest) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	return r.Deliver(ctx, meta(q), q)
 }
@@ -201,7 +201,7 @@ func (r *rig) deliver(q events.MailRequest) error {
 // for, until the letter has its end. It answers how often it was handled.
 func (r *rig) finish(t testing.TB, q events.MailRequest) int {
 	t.Helper()
-	for n, deadline := 1, time.Now().Add(2*time.Minute); time.Now().Before(deadline); n++ {
+	for n, deadline := 1, time.Now().Add(5*time.Minute); time.Now().Before(deadline); n++ {
 		err := r.deliver(q)
 		switch at, later := events.Postponed(err); {
 		case err == nil:
@@ -217,7 +217,7 @@ func (r *rig) finish(t testing.TB, q events.MailRequest) int {
 			<-time.After(time.Millisecond) // the relay is asked again
 		}
 	}
-	t.Fatalf("letter %s has no end after two minutes", q.Letter)
+	t.Fatalf("letter %s has no end after five minutes", q.Letter)
 	return 0
 }
 

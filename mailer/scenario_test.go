@@ -106,7 +106,7 @@ func play(t *testing.T, c scenario, together bool) {
 	s := serve(t, &server{faults: []fault{f}, together: together})
 	settings := s.settings()
 	if f.Do == stall || f.Do == takeStall || f.Do == halfClose {
-		settings.Timeout = 3 * time.Second // these end by it; everything else stays well below it
+		settings.Timeout = 8 * time.Second // these end by it; everything else stays well below it
 	}
 	r := newRig(t, settings)
 	anna, bo := request("anna", "anna@example.org"), request("bo", "bo@example.org")

@@ -94,7 +94,7 @@ func serve(t testing.TB, s *server) *server {
 func (s *server) settings() mailer.RelaySettings {
 	return mailer.RelaySettings{
 		Host: "127.0.0.1", Port: s.ln.Addr().(*net.TCPAddr).Port, TLS: mailer.TLSNone,
-		Connections: 1, Timeout: 30 * time.Second, Hello: "test.example.no",
+		Connections: 1, Timeout: time.Minute, Idle: time.Hour, Hello: "test.example.no",
 		Slowest: 60_000, Pause: time.Millisecond, // tests move the clock and do not wait
 	}
 }

@@ -62,7 +62,7 @@ func TestPagesInChromium(t *testing.T) {
 	})
 	residents(h.life)
 	elsewhere := start(t, false, func(p *portal.Portal) { p.PIN.ElsewhereURL = "https://kort.example.org" })
-	limited := start(t, false, func(p *portal.Portal) { p.Rate = portal.Rate{PerSecond: 0.1, Burst: 1} })
+	limited := start(t, false, func(p *portal.Portal) { p.Rate = portal.Rate{PerSecond: 0.0001, Burst: 1} })
 	input, err := json.Marshal(map[string]any{
 		"base": h.URL, "limited": limited.URL, "elsewhere": elsewhere.URL, "chromium": chromium, "languages": languages(), "tickets": cast(h.life),
 		"vectors": vectors(t), "screenshots": os.Getenv("PORTAL_SCREENSHOTS"), "full": everywhere(),

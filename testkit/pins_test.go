@@ -56,7 +56,7 @@ func TestPINGoesFromTheWorkerToTheAccessSystemAndItsReceiptToThePortal(t *testin
 		t.Fatalf("the access system finds its durable: %v", err)
 	}
 	for i := range 2 {
-		m, err := c.Next(jetstream.FetchMaxWait(30 * time.Second))
+		m, err := c.Next(jetstream.FetchMaxWait(60 * time.Second))
 		if err != nil {
 			t.Fatalf("the access system fetches: %v", err)
 		}

@@ -43,7 +43,7 @@ func TestAcknowledgementsCannotBeSentToOthers(t *testing.T) {
 			}
 		}
 		// the answer to this one comes after all the others were taken
-		if _, err := nc.Request(subject, []byte("{"), 5*time.Second); err != nil {
+		if _, err := nc.Request(subject, []byte("{"), 60*time.Second); err != nil {
 			t.Fatalf("%s cannot publish its own event: %v", role, err)
 		}
 	}
@@ -53,10 +53,10 @@ func TestAcknowledgementsCannotBeSentToOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		push := fmt.Sprintf(`{"stream_name":"AUDIT","config":{"name":"x","filter_subject":"audit.>","deliver_subject":%q,"ack_policy":"none","deliver_policy":"all"}}`, target)
-		_, _ = auditor.Request("$JS.API.CONSUMER.CREATE.AUDIT.x.audit.>", []byte(push), time.Second)
-		_, _ = auditor.Request("$JS.API.CONSUMER.DELETE.AUDIT.x", nil, time.Second)
+		_, _ = auditor.Request("$JS.API.CONSUMER.CREATE.AUDIT.x.audit.>", []byte(push), 10*time.Second)
+		_, _ = auditor.Request("$JS.API.CONSUMER.DELETE.AUDIT.x", nil, 10*time.Second)
 	}
-	if _, err := auditor.Request("$JS.API.STREAM.INFO.AUDIT", nil, 5*time.Second); err != nil {
+	if _, err := auditor.Request("$JS.API.STREAM.INFO.AUDIT", nil, 60*time.Second); err != nil {
 		t.Fatalf("auditor cannot ask: %v", err)
 	}
 	intake, err := b.JetStream("operator").Stream(t.Context(), "INTAKE")

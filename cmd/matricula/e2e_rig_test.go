@@ -239,7 +239,7 @@ func (w *waitFor) text() string {
 }
 
 // patience is how long a fact may take at least: a busy machine is no fault.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // eventually polls a fact until it holds, and fails with what was last seen.
 func eventually(t *testing.T, within time.Duration, fact string, holds func() (bool, string)) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"usn.no/matricula/events"
+	"usn.no/matricula/stream"
 )
 
 const goodPassword = "Fjord-og-fjell-2027-sommer"
@@ -107,7 +108,6 @@ func (r *rig) redeliverEverything() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	last := st.CachedInfo().State.LastSeq
 	lanes := st.ListConsumers(r.t.Context())
 	var names []string
 	for info := range lanes.Info() {
@@ -119,6 +119,11 @@ func (r *rig) redeliverEverything() {
 	handled := func(what string) {
 		r.t.Helper()
 		eventually(r.t, time.Minute, what, func() (bool, string) {
+			st, err := js.Stream(r.t.Context(), "INTAKE") // the portal tells of a click behind its answer
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			last := st.CachedInfo().State.LastSeq
 			pending, floor := uint64(0), uint64(0)
 			for _, name := range names {
 				c, err := js.Consumer(r.t.Context(), "INTAKE", name)
@@ -135,6 +140,16 @@ func (r *rig) redeliverEverything() {
 			n := len(r.entries("(matriculaUnsent=*)"))
 			return n == 0, fmt.Sprint(n)
 		})
+		if r.running[roleMailer] != nil { // a letter is there before the fact that it was sent
+			eventually(r.t, time.Minute, "no letter is under way", func() (bool, string) {
+				mail, err := js.Stream(r.t.Context(), stream.Mail)
+				if err != nil {
+					r.t.Fatal(err)
+				}
+				n := mail.CachedInfo().State.Msgs
+				return n == 0, fmt.Sprint(n)
+			})
+		}
 	}
 	handled("everything is handled")
 	before := r.snapshot()

@@ -16,12 +16,13 @@ const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-prac
 const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
 async function main() {
-  const browser = await chromium.launch({ executablePath: given.chromium, args: flags });
+  const browser = await chromium.launch({ executablePath: given.chromium, args: flags, timeout: 180000 });
   process.on("SIGINT", () => browser.close().finally(() => process.exit(1)));
   try {
     for (const [width, colorScheme] of given.views) {
       const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme });
       const page = await context.newPage();
+      page.setDefaultTimeout(180000);
       const asked = [];
       page.on("request", (r) => { if (!r.url().startsWith("data:") && !r.url().startsWith("about:")) asked.push(r.url()); });
       for (const letter of given.letters) {

@@ -7,8 +7,8 @@ module.exports = {
   // With scripts: live answers, Show, and the origin that our own form names.
   async scripts({ report, visit }) {
     const c = await visit("nb");
-    const origins = [];
-    c.page.on("request", async (r) => { if (r.method() === "POST") origins.push((await r.allHeaders()).origin); });
+    const posts = [];
+    c.page.on("request", (r) => { if (r.method() === "POST") posts.push(r.allHeaders()); });
     await c.page.goto(c.base + "/a/" + c.ticket("journey-scripts"));
     report("address", c.page.url() === c.base + "/activate", c.page.url());
     await c.page.check("input[value=student]");
@@ -30,6 +30,7 @@ module.exports = {
     await c.page.goBack();
     await c.page.waitForURL("**/activate/done");
     report("back", (await c.page.textContent("main strong")) === "karnor", "stranded");
+    const origins = (await Promise.all(posts)).map((headers) => headers.origin);
     report("origin", origins.length === 2 && origins.every((o) => o === c.base), String(origins));
     report("quiet", c.faults.length === 0, c.faults.join("; "));
     await c.context.close();
@@ -94,6 +95,7 @@ module.exports = {
     await press("Tab");
     report("skip link", (await focus()) === "ds-skip-link" && (await c.page.isVisible(".ds-skip-link")), await focus());
     await press("Enter");
+    await c.page.waitForFunction(() => document.activeElement.id === "main");
     report("skipped", (await focus()) === "main", await focus());
     await tabTo("role");
     await press("Space");

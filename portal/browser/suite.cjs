@@ -23,7 +23,7 @@ function report(name, ok, detail) {
 async function visit(browser, lang, options) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: lang, ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(60000);
+  page.setDefaultTimeout(180000);
   const c = { page, context, lang, base: given.base, limited: given.limited, elsewhere: given.elsewhere, faults: [], status: 0, origins: [] };
   c.ticket = (name) => given.tickets[name + "-" + lang];
   c.submit = async () => {
@@ -130,7 +130,7 @@ async function control(browser) {
 }
 
 async function main() {
-  const browser = await chromium.launch({ executablePath: given.chromium, args: ["--no-sandbox", "--disable-gpu", "--disable-quic",
+  const browser = await chromium.launch({ executablePath: given.chromium, timeout: 180000, args: ["--no-sandbox", "--disable-gpu", "--disable-quic",
     "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
   try {
     await control(browser);
