@@ -79,10 +79,15 @@ func BenchmarkBatchSize(b *testing.B) {
 						}
 						continue
 					}
-					for _, err := range w.singles(context.Background(), msgs) {
+					stored := 0
+					w.singles(context.Background(), msgs, func(_ int, err error) {
 						if err != nil {
 							b.Fatal(err)
 						}
+						stored++
+					})
+					if stored != n {
+						b.Fatalf("%d of %d messages were answered", stored, n)
 					}
 				}
 			})

@@ -3,6 +3,8 @@ package stream
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,22 +49,36 @@ func (e *effect) size() int {
 	return n
 }
 
-// committer writes to one stream. While one commit is under way further
-// effects pile up; they are the next commit.
+// roundsMost is how many commits of one stream are under way at once: while the
+// server writes one, the next is on its way. What comes meanwhile piles up.
+const roundsMost = 2
+
+// committer writes to one stream. Further effects pile up while as many commits
+// are under way as may be; they are the next commit.
 type committer struct {
-	wire    wire
 	batches bool // the stream takes atomic batches
 	patient func() bool
+	conn    *nats.Conn
+	free    chan *wire // those that no commit uses
 
-	mu     sync.Mutex
-	queue  []*effect
-	closed bool
-	wake   chan struct{} // holds one token when the queue may have grown
-	ended  chan struct{}
+	mu       sync.Mutex
+	queue    []*effect
+	busy     map[string]bool // subjects under way
+	batching bool            // a batch is under way
+	rounds   int             // under way
+	closed   bool
+	wake     chan struct{} // holds one token when something may have changed
+	ended    chan struct{}
 }
 
 func newCommitter(nc *nats.Conn, batches bool, patient func() bool) *committer {
-	c := &committer{wire: wire{conn: nc}, batches: batches, patient: patient, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	c := &committer{
+		conn: nc, batches: batches, patient: patient, busy: map[string]bool{},
+		free: make(chan *wire, roundsMost), wake: make(chan struct{}, 1), ended: make(chan struct{}),
+	}
+	for range roundsMost {
+		c.free <- &wire{conn: nc}
+	}
 	go c.run()
 	return c
 }
@@ -98,80 +114,122 @@ func (c *committer) close() {
 
 func (c *committer) run() {
 	defer close(c.ended)
-	defer c.wire.close()
-	for failed := 0; ; {
+	for {
+		w := <-c.free
 		c.gather()
 		round, over := c.take()
+		if len(round) > 0 {
+			go c.carry(w, round)
+			continue
+		}
+		c.free <- w
 		if over {
-			return
+			break
 		}
-		if len(round) == 0 {
-			<-c.wake
-			continue
-		}
-		again := c.commit(round)
-		if len(again) == 0 {
-			failed = 0
-			continue
-		}
-		c.mu.Lock()
-		c.queue = append(again, c.queue...)
-		c.mu.Unlock()
-		time.Sleep(min(time.Second, 20*time.Millisecond<<min(failed, 6)))
-		failed++
+		<-c.wake
+	}
+	for range roundsMost {
+		(<-c.free).close()
 	}
 }
 
-// take removes the next round from the queue. Two effects on one subject never
-// go in one round: the second would refuse the first.
+// carry brings a round to the server. What remains open goes first in the next.
+func (c *committer) carry(w *wire, round []*effect) {
+	again := c.commit(w, round)
+	if len(again) == 0 {
+		w.failed = 0
+	} else {
+		time.Sleep(min(time.Second, 20*time.Millisecond<<min(w.failed, 6)))
+		w.failed++
+	}
+	c.end(round, again)
+	c.free <- w
+	c.nudge()
+}
+
+// take removes the next round from the queue. An effect whose subject is in the
+// round or under way already waits: the second would refuse the first. So does
+// a batch while another is under way, which gets fuller by it.
 func (c *committer) take() (round []*effect, over bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var left []*effect
-	subjects, msgs, bytes := map[string]bool{}, 0, 0
-	for i, e := range c.queue {
-		if e.ctx.Err() != nil {
-			e.answer(e.ctx.Err())
-			continue
+	c.queue = slices.DeleteFunc(c.queue, func(e *effect) bool {
+		if e.ctx.Err() == nil {
+			return false
 		}
+		e.answer(e.ctx.Err())
+		return true
+	})
+	var left []*effect
+	subjects, msgs, bytes := maps.Clone(c.busy), 0, 0
+	for i, e := range c.queue {
 		n := e.size()
 		if msgs > 0 && (msgs+len(e.msgs) > batchMost || bytes+n > batchSize) {
 			left = append(left, c.queue[i:]...)
 			break
 		}
-		fits := true
+		waits := slices.ContainsFunc(e.msgs, func(m *nats.Msg) bool { return subjects[m.Subject] })
 		for _, m := range e.msgs {
-			fits = fits && !subjects[m.Subject]
+			subjects[m.Subject] = true // those behind it wait as well: order per subject
 		}
-		if !fits {
+		if waits {
 			left = append(left, e)
-			for _, m := range e.msgs {
-				subjects[m.Subject] = true // those behind it wait as well: order per subject
-			}
 			continue
-		}
-		for _, m := range e.msgs {
-			subjects[m.Subject] = true
 		}
 		round, msgs, bytes = append(round, e), msgs+len(e.msgs), bytes+n
 	}
+	if c.asBatch(round) && c.batching {
+		return nil, false
+	}
 	c.queue = left
-	return round, c.closed && len(round) == 0 && len(left) == 0
+	c.begin(round)
+	return round, c.closed && c.rounds == 0 && len(left) == 0
 }
+
+// begin notes what is under way. With the lock.
+func (c *committer) begin(round []*effect) {
+	if len(round) == 0 {
+		return
+	}
+	c.rounds++
+	c.batching = c.batching || c.asBatch(round)
+	for _, e := range round {
+		for _, m := range e.msgs {
+			c.busy[m.Subject] = true
+		}
+	}
+}
+
+// end takes back into the queue what is to be tried again.
+func (c *committer) end(round, again []*effect) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rounds--
+	c.batching = c.batching && !c.asBatch(round)
+	for _, e := range round {
+		for _, m := range e.msgs {
+			delete(c.busy, m.Subject)
+		}
+	}
+	c.queue = append(again, c.queue...)
+}
+
+// asBatch tells whether a round goes all or none, and not one by one.
+func (c *committer) asBatch(round []*effect) bool { return c.batches && worthBatch(round) }
 
 // commit writes a round and answers its effects, except those whose outcome is
 // not known: they are to be tried again, which repeats nothing.
-func (c *committer) commit(round []*effect) (again []*effect) {
-	if c.wire.conn.IsClosed() {
+func (c *committer) commit(w *wire, round []*effect) (again []*effect) {
+	if c.conn.IsClosed() {
 		for _, e := range round {
 			e.answer(nats.ErrConnectionClosed)
 		}
 		return nil
 	}
-	if c.batches && worthBatch(round) {
-		return c.batch(round)
+	if c.asBatch(round) {
+		return c.batch(w, round)
 	}
-	return c.singles(round)
+	return singles(w, round)
 }
 
 func worthBatch(round []*effect) bool {
@@ -185,16 +243,18 @@ func worthBatch(round []*effect) bool {
 	return n >= batchFrom
 }
 
-func (c *committer) singles(round []*effect) (again []*effect) {
+func singles(w *wire, round []*effect) (again []*effect) {
 	msgs := make([]*nats.Msg, len(round))
 	for i, e := range round {
 		msgs[i] = e.msgs[0]
 	}
 	ctx, cancel := anyOf(round)
 	defer cancel()
-	for i, err := range c.wire.singles(ctx, msgs) {
-		if !round[i].settle(err) {
-			again = append(again, round[i])
+	settled := make([]bool, len(round))
+	w.singles(ctx, msgs, func(i int, err error) { settled[i] = round[i].settle(err) })
+	for i, e := range round {
+		if !settled[i] {
+			again = append(again, e)
 		}
 	}
 	return again
@@ -220,13 +280,13 @@ func (e *effect) settle(err error) bool {
 // batch commits a round as one. A refusal is about one of them and does not
 // say which: those that know themselves refused are answered, the rest goes
 // again.
-func (c *committer) batch(round []*effect) (again []*effect) {
+func (c *committer) batch(w *wire, round []*effect) (again []*effect) {
 	var msgs []*nats.Msg
 	for _, e := range round {
 		msgs = append(msgs, e.msgs...)
 	}
 	ctx, cancel := anyOf(round)
-	err := c.wire.batch(ctx, msgs)
+	err := w.batch(ctx, msgs)
 	cancel()
 	var refused *apiError
 	switch {
@@ -244,11 +304,11 @@ func (c *committer) batch(round []*effect) (again []*effect) {
 		round[0].answer(refused)
 		return nil
 	}
-	return c.split(round)
+	return c.split(w, round)
 }
 
 // split writes by itself what a refused batch held.
-func (c *committer) split(round []*effect) (again []*effect) {
+func (c *committer) split(w *wire, round []*effect) (again []*effect) {
 	var alone, groups []*effect
 	for _, e := range round {
 		if len(e.msgs) == 1 && e.stale == nil {
@@ -264,13 +324,13 @@ func (c *committer) split(round []*effect) (again []*effect) {
 		groups = append(groups, e)
 	}
 	if len(alone) > 0 {
-		again = c.singles(alone)
+		again = singles(w, alone)
 	}
 	if len(groups) < len(round)-len(alone) && len(groups) > 1 {
-		return append(again, c.batch(groups)...)
+		return append(again, c.batch(w, groups)...)
 	}
 	for _, e := range groups { // nobody owned up, so each for itself
-		again = append(again, c.batch([]*effect{e})...)
+		again = append(again, c.batch(w, []*effect{e})...)
 	}
 	return again
 }

@@ -25,11 +25,12 @@ func (c *committer) gather() {
 	}
 }
 
-// grouped tells whether a group that stands or falls together is waiting.
+// grouped tells whether a group that stands or falls together waits, and only
+// for others.
 func (c *committer) grouped() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.closed && len(c.queue) > 0 && len(c.queue[0].msgs) > 1
+	return !c.closed && !c.batching && len(c.queue) > 0 && len(c.queue[0].msgs) > 1
 }
 
 // waiting is how many messages wait; when nothing more comes, enough.

@@ -3,9 +3,9 @@ package stream
 import (
 	"bufio"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,10 +16,11 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"usn.no/matricula/events"
+	"usn.no/matricula/testkit"
 )
 
 // With these set the test binary is a broker and nothing else.
-const envDir, envPort = "STREAM_TEST_BROKER_DIR", "STREAM_TEST_BROKER_PORT"
+const envDir, envAddress = "STREAM_TEST_BROKER_DIR", "STREAM_TEST_BROKER_ADDRESS"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(envDir); dir != "" {
@@ -30,13 +31,13 @@ func TestMain(m *testing.M) {
 
 // serveBroker runs until it is killed, or its parent's pipe closes.
 func serveBroker(dir string) {
-	port, err := strconv.Atoi(os.Getenv(envPort))
+	at, err := netip.ParseAddrPort(os.Getenv(envAddress))
 	if err != nil {
-		fmt.Println("port:", err)
+		fmt.Println("address:", err)
 		os.Exit(1)
 	}
 	s, err := server.NewServer(&server.Options{
-		ServerName: "killed", Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true, JetStream: true, StoreDir: dir, SyncAlways: true,
+		ServerName: "killed", Host: at.Addr().String(), Port: int(at.Port()), NoSigs: true, NoLog: true, JetStream: true, StoreDir: dir, SyncAlways: true,
 	})
 	if err != nil {
 		fmt.Println("server:", err)
@@ -58,10 +59,10 @@ type child struct {
 	url string
 }
 
-func startChild(t *testing.T, dir, port string) *child {
+func startChild(t *testing.T, dir, address string) *child {
 	t.Helper()
 	c := &child{cmd: exec.Command(os.Args[0], "-test.run=^$")}
-	c.cmd.Env = append(os.Environ(), envDir+"="+dir, envPort+"="+port)
+	c.cmd.Env = append(os.Environ(), envDir+"="+dir, envAddress+"="+address)
 	in, err := c.cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -90,10 +91,9 @@ func (c *child) kill() {
 
 func TestKilledBrokerLosesNothingAcknowledged(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	c := startChild(t, dir, "-1")
-	port := c.url[strings.LastIndexByte(c.url, ':')+1:]
-	nc, err := Connect(Options{URL: c.url, Name: "test", More: []nats.Option{nats.ReconnectWait(10 * time.Millisecond), nats.Timeout(time.Second)}})
+	dir, address := t.TempDir(), testkit.FreeAddress(t)
+	c := startChild(t, dir, address)
+	nc, err := Connect(Options{URL: c.url, Name: "test", More: []nats.Option{nats.ReconnectWait(10 * time.Millisecond), nats.Timeout(5 * time.Second)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestKilledBrokerLosesNothingAcknowledged(t *testing.T) {
 		before := count.Load()
 		eventually(t, "60 more were written", func() bool { return count.Load() >= before+60 || t.Failed() })
 		c.kill()
-		c = startChild(t, dir, port)
+		c = startChild(t, dir, address)
 	}
 	close(stop)
 	wait.Wait()

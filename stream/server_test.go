@@ -100,8 +100,11 @@ func (b *broker) connect(more ...nats.Option) (*nats.Conn, jetstream.JetStream) 
 	return nc, js
 }
 
+// patient is how long a fact may take: a busy machine is no fault.
+const patient = 3 * time.Minute
+
 func patience(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patient)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -143,9 +146,9 @@ func declaredOn(t testing.TB, b *broker) (*broker, jetstream.JetStream, *Publish
 // eventually polls until ok, and fails with what is still wrong.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); !ok(); {
+	for deadline := time.Now().Add(patient); !ok(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("after 60s still not: %s", what)
+			t.Fatalf("after %s still not: %s", patient, what)
 		}
 		<-time.After(5 * time.Millisecond)
 	}
@@ -164,7 +167,7 @@ func nextOf(t testing.TB, c jetstream.Consumer, opts ...jetstream.FetchOpt) (m j
 		if info.NumPending == 0 || info.Paused || full {
 			return true
 		}
-		m, err = c.Next(append([]jetstream.FetchOpt{jetstream.FetchMaxWait(time.Second)}, opts...)...)
+		m, err = c.Next(append([]jetstream.FetchOpt{jetstream.FetchMaxWait(5 * time.Second)}, opts...)...)
 		ok = err == nil
 		return ok
 	})

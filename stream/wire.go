@@ -42,10 +42,11 @@ func (a answer) err() error {
 // wire sends messages and collects what the server says to each. One goroutine
 // uses it at a time.
 type wire struct {
-	conn  *nats.Conn
-	sub   *nats.Subscription
-	inbox string
-	round int
+	conn   *nats.Conn
+	sub    *nats.Subscription
+	inbox  string
+	round  int
+	failed int // rounds on end that left something open
 }
 
 func (w *wire) open() error {
@@ -88,27 +89,23 @@ func (w *wire) send(m *nats.Msg) error {
 	return errSilent
 }
 
-// singles publishes each message by itself, all at once, and answers in their
-// order. No answer is errSilent.
-func (w *wire) singles(ctx context.Context, msgs []*nats.Msg) []error {
-	out := make([]error, len(msgs))
-	for i := range out {
-		out[i] = errSilent
-	}
+// singles publishes each message by itself, all at once, and tells hear what
+// became of each as soon as it is known. A message it is not told of may be
+// stored or not.
+func (w *wire) singles(ctx context.Context, msgs []*nats.Msg, hear func(i int, err error)) {
 	if err := w.open(); err != nil {
-		return out
+		return
 	}
 	w.round++
 	sent := 0
 	for i, m := range msgs {
 		if err := w.send(&nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data, Reply: w.reply(i)}); err != nil {
-			out[i] = err
+			hear(i, err)
 			continue
 		}
 		sent++
 	}
-	w.collect(ctx, sent, func(i int, err error) { out[i] = err })
-	return out
+	w.collect(ctx, sent, hear)
 }
 
 // batch publishes all messages or none of them: one write to disk however many
