@@ -1,12 +1,14 @@
 package faults
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -17,14 +19,14 @@ import (
 // wound is a way in which a disk loses part of a file.
 type wound struct {
 	name string
-	hurt func([]byte) []byte
-	bare bool // the broker's index is gone too, as it is after a crash
+	hurt func(text []byte, at int) []byte // at: a byte of a message that is held
+	bare bool                             // the broker's index is gone too, as it is after a crash
 }
 
 // wounds are what is done to each stream.
 func wounds() []wound {
-	flip := func(text []byte) []byte { text[len(text)/2] ^= 0x10; return text }
-	cut := func(text []byte) []byte { return text[:len(text)*2/3] }
+	flip := func(text []byte, at int) []byte { text[at] ^= 0x10; return text }
+	cut := func(text []byte, _ int) []byte { return text[:len(text)*2/3] }
 	return []wound{
 		{"a flipped bit", flip, false}, {"a block cut short", cut, false},
 		{"a flipped bit and no index", flip, true}, {"a block cut short and no index", cut, true},
@@ -34,17 +36,51 @@ func wounds() []wound {
 // damaged are the streams whose loss nobody else would make good.
 var damaged = []string{"INTAKE", "AUDIT", "KV_claims", "KV_letters"} //nolint:gochecknoglobals // a constant list
 
-// block is the newest file of a stream's messages.
-func (h *house) block(stream string) (string, error) {
-	store, err := h.store("")
+// held is the subject of a message from the middle of a stream that nothing has
+// replaced: of a bucket much in the files is dead, and nobody misses that.
+func (h *house) held(stream string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), settles)
+	defer cancel()
+	st, err := h.js.Stream(ctx, stream)
 	if err != nil {
 		return "", err
 	}
-	found, err := filepath.Glob(filepath.Join(folder(store, stream), "msgs", "*.blk"))
-	if err != nil || len(found) == 0 {
-		return "", errors.Join(err, fmt.Errorf("stream %s has no block in %s", stream, store))
+	state := st.CachedInfo().State
+	for seq := (state.FirstSeq + state.LastSeq) / 2; seq <= state.LastSeq; seq++ {
+		m, err := st.GetMsg(ctx, seq)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		return m.Subject, nil
 	}
-	return found[len(found)-1], nil
+	return "", fmt.Errorf("stream %s holds nothing in its second half", stream)
+}
+
+// block is the newest file of a stream's messages with one on a subject, and
+// where in it the newest such one says so.
+func (h *house) block(stream, subject string) (path string, text []byte, at int, err error) {
+	store, err := h.store("")
+	if err != nil {
+		return "", nil, 0, err
+	}
+	found, err := filepath.Glob(filepath.Join(folder(store, stream), "msgs", "*.blk"))
+	if err != nil {
+		return "", nil, 0, err
+	}
+	slices.Reverse(found)
+	for _, path := range found {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return "", nil, 0, err
+		}
+		if at := bytes.LastIndex(text, []byte(subject)); at >= 0 {
+			return path, text, at + len(subject)/2, nil
+		}
+	}
+	return "", nil, 0, fmt.Errorf("stream %s has no block with its message in %s", stream, store)
 }
 
 func folder(store, stream string) string {
@@ -53,16 +89,16 @@ func folder(store, stream string) string {
 
 // strike damages a stream of the broker's, which is down, and starts it again.
 func (h *house) strike(stream string, w wound) error {
+	subject, err := h.held(stream)
+	if err != nil {
+		return err
+	}
 	h.stopBroker()
-	block, err := h.block(stream)
+	block, text, at, err := h.block(stream, subject)
 	if err != nil {
 		return err
 	}
-	text, err := os.ReadFile(block)
-	if err != nil {
-		return err
-	}
-	err = os.WriteFile(block, w.hurt(text), 0o600)
+	err = os.WriteFile(block, w.hurt(text, at), 0o600)
 	if w.bare {
 		err = errors.Join(err, os.Remove(filepath.Join(filepath.Dir(block), "index.db")))
 	}
@@ -114,6 +150,8 @@ func (h *house) rots() {
 		if err := sh("cp", "-a", store, store+".kept"); err != nil {
 			return err
 		}
+		h.startBroker()
+		h.awaitBroker()
 		for _, stream := range damaged {
 			for _, w := range wounds() {
 				if err := h.strike(stream, w); err != nil {

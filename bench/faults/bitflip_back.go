@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/nats-io/nats.go"
 )
 
 // hit damages a stream for good, in one of the ways.
@@ -81,7 +83,7 @@ func (h *house) intakeAgain() error {
 			return err
 		}
 		for _, m := range had {
-			h.send(ctx, m.Subject, m.Header.Get("Nats-Msg-Id"), m.Data)
+			h.sendWith(ctx, &nats.Msg{Subject: m.Subject, Data: m.Data, Header: m.Header})
 		}
 		return h.run("audit", "verify", "--accept")
 	})

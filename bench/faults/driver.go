@@ -33,9 +33,15 @@ func (h *house) publish(ctx context.Context, e events.Event) (id string) {
 }
 
 func (h *house) send(ctx context.Context, subject, id string, raw []byte) string {
-	area, _, _ := strings.Cut(subject, ".")
+	header := nats.Header{"Nats-Msg-Id": {id}, "Content-Type": {"application/cloudevents+json"}}
+	return h.sendWith(ctx, &nats.Msg{Subject: subject, Data: raw, Header: header})
+}
+
+// sendWith is send with a header that a message had before.
+func (h *house) sendWith(ctx context.Context, m *nats.Msg) string {
+	area, _, _ := strings.Cut(m.Subject, ".")
+	id := m.Header.Get("Nats-Msg-Id")
 	h.ledger.publishing(id)
-	m := &nats.Msg{Subject: subject, Data: raw, Header: nats.Header{"Nats-Msg-Id": {id}, "Content-Type": {"application/cloudevents+json"}}}
 	for ctx.Err() == nil {
 		try, cancel := context.WithTimeout(ctx, 2*time.Second)
 		_, err := h.sources[area].PublishMsg(try, m, jetstream.WithRetryAttempts(0))
