@@ -96,7 +96,11 @@ func checkAll(c *cobra.Command) []finding {
 // before it decides about a window.
 func (s *system) checkClock(ctx context.Context) finding {
 	w := s.witness(s.js, stream.Intake)
-	if err := w.agrees(ctx); err != nil {
+	err := w.agrees(ctx)
+	for tries := 1; err != nil && w.last.Load() == nil && tries < 4; tries++ { // an answer that took too long says nothing
+		err = w.agrees(ctx)
+	}
+	if err != nil {
 		return finding{What: "clock", Text: err.Error()}
 	}
 	return finding{What: "clock", OK: true, Text: fmt.Sprintf("%s, the limit is %s", *w.last.Load(), clockLimit)}

@@ -34,11 +34,7 @@ type page struct {
 }
 
 func (v *visitor) get(ctx context.Context, link string) (page, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, link, nil)
-	if err != nil {
-		return page{}, err
-	}
-	return v.do(req)
+	return v.insist(ctx, func() (*http.Request, error) { return http.NewRequestWithContext(ctx, http.MethodGet, link, nil) })
 }
 
 // submit fills the form with this action: what stands in it, and fields over
@@ -51,13 +47,39 @@ func (v *visitor) submit(ctx context.Context, on page, base, action string, fiel
 	for k, values := range fields {
 		form[k] = values
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+action, strings.NewReader(form.Encode()))
-	if err != nil {
-		return page{}, err
+	return v.insist(ctx, func() (*http.Request, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+action, strings.NewReader(form.Encode()))
+		if err == nil {
+			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			req.Header.Set("Origin", base)
+		}
+		return req, err
+	})
+}
+
+// insist asks again for a minute where the portal says that it cannot answer
+// just now: a machine that is busy enough cannot compare its clock with the
+// broker's.
+func (v *visitor) insist(ctx context.Context, ask func() (*http.Request, error)) (page, error) {
+	for deadline := time.Now().Add(time.Minute); ; {
+		req, err := ask()
+		if err != nil {
+			return page{}, err
+		}
+		p, err := v.do(req)
+		if err != nil || p.Status != http.StatusServiceUnavailable || time.Now().After(deadline) {
+			return p, err
+		}
+		select {
+		case <-ctx.Done():
+			return p, nil
+		case <-time.After(time.Second):
+		}
+		if shown := p.Path; shown != req.URL.Path { // what was sent was taken: only the page that follows is missing
+			next := req.URL.ResolveReference(&url.URL{Path: shown}).String()
+			ask = func() (*http.Request, error) { return http.NewRequestWithContext(ctx, http.MethodGet, next, nil) }
+		}
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Origin", base)
-	return v.do(req)
 }
 
 func (v *visitor) do(req *http.Request) (page, error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,9 +11,13 @@ import (
 	"usn.no/matricula/events"
 )
 
-// order gives an order of IT's by command and answers its outcome.
+// order gives an order of IT's by command and answers its outcome, however long
+// a busy machine takes.
 func (r *rig) order(args ...string) (orderOutcome, int) {
 	r.t.Helper()
+	if !slices.Contains(args, "--wait") {
+		args = append(args, "--wait", patience.String())
+	}
 	cmd := r.command("", append(append([]string{"account"}, args...), "--json")...)
 	out, err := cmd.Output()
 	var o orderOutcome
@@ -145,7 +150,7 @@ func TestParkedEventIsDoneOnceItsAccountsAreMerged(t *testing.T) {
 	r.stop(roleWorker)
 	merge := make(chan orderOutcome)
 	go func() {
-		o, _ := r.order("merge", other, "--into", uid, "--reason", "one person, two numbers", "--wait", "2m")
+		o, _ := r.order("merge", other, "--into", uid, "--reason", "one person, two numbers", "--wait", "10m")
 		merge <- o
 	}()
 	for _, point := range []string{"claims.move.after", "directory.update.after=2"} {

@@ -163,6 +163,10 @@ func (r *rig) startAt(role, failpoint string) {
 	select {
 	case <-ready.seen:
 	case err := <-ended:
+		if failpoint != "" { // it came to it at once, before or just after it was ready: died says whether it did
+			ended <- err
+			return
+		}
 		delete(r.running, role)
 		r.t.Fatalf("%s ended before it was ready: %v\n%s", role, err, ready.text())
 	case <-time.After(patience):
