@@ -27,8 +27,8 @@ given again, and events about the person raise nobody: older ones are ignored,
 newer ones become dead letters.
 
 It cannot be undone, and asks for the username first. An active account is not
-erased: suspend it, or have its roles ended at their source. Erasing again
-changes nothing; do so if it was cut off.
+erased (exit code 4, also of a dry run): suspend it, or have its roles ended at
+their source. Erasing again changes nothing; do so if it was cut off.
 
 The directory's own file keeps the bytes until it is compacted, and backups keep
 theirs: see docs/operating.md.`
@@ -48,6 +48,7 @@ type erasure struct {
 	Entry    bool           `json:"entry"` // it holds personal data
 	Streams  []stream.Found `json:"streams,omitempty"`
 	Erased   *time.Time     `json:"erased,omitempty"`
+	Refused  string         `json:"refused,omitempty"` // of a dry run: why it would not be done now
 }
 
 func accountEraseCommand() *cobra.Command {
@@ -93,14 +94,19 @@ func (s *system) eraseOne(c *cobra.Command, p account.Directory, a account.Accou
 		return err
 	}
 	out := erasure{Username: a.Username, Account: a.ID, Dry: f.dry, Entry: a.Erased.IsZero(), Streams: found}
+	var inUse error
+	if a.State == account.Active {
+		inUse = refused("%s is active: suspend it (matricula account suspend %s), or have its roles ended at their source", a.Username, a.Username)
+		out.Refused = "active"
+	}
 	if f.dry {
 		if err := s.lookedUp(c.Context(), "account erase --dry-run", f.actor, a); err != nil {
 			return err
 		}
-		return out.print(c.OutOrStdout(), f.asJSON)
+		return errors.Join(out.print(c.OutOrStdout(), f.asJSON), inUse)
 	}
-	if a.State == account.Active {
-		return refused("%s is active: suspend it, or have its roles ended at their source", a.Username)
+	if inUse != nil {
+		return inUse
 	}
 	if !f.yes {
 		if err := confirm(c.InOrStdin(), c.ErrOrStderr(), a.Username); err != nil {
@@ -193,7 +199,10 @@ func (e erasure) print(w io.Writer, asJSON bool) error {
 		return printJSON(w, e)
 	}
 	line := "%s (%s) is erased: a tombstone stays\n"
-	if e.Dry {
+	switch {
+	case e.Refused != "":
+		line = "of %s (%s) this would go, once the account is no longer active:\n"
+	case e.Dry:
 		line = "of %s (%s) this would go:\n"
 	}
 	_, _ = fmt.Fprintf(w, line, e.Username, e.Account)
