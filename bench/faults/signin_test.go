@@ -51,7 +51,7 @@ func TestInvitationIsDecidedHoweverManyClicksHadNoAnswer(t *testing.T) {
 		if row.legal {
 			want = porcupine.Ok
 		}
-		if got := porcupine.CheckOperationsTimeout(register, telling(operations), 10*time.Second); got != want {
+		if got := porcupine.CheckOperationsTimeout(register, telling(operations), 2*time.Minute); got != want {
 			t.Errorf("%s: %s, not %s", row.what, got, want)
 		}
 	}
