@@ -246,7 +246,7 @@ func publishAll(ctx context.Context, r *running, lines []line) error {
 		routes[i] = route
 	}
 	for done := 0; done < len(lines); {
-		n, err := publishSome(ctx, r.js, lines[done:], routes[done:])
+		n, _, err := publishSome(ctx, r.js, lines[done:], routes[done:])
 		if err != nil {
 			return err
 		}

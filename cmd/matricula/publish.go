@@ -135,11 +135,11 @@ func publishFile(c *cobra.Command, path string, f publishFlags, lines []line, ro
 			progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
 	}
 	_ = bar.Set(done)
-	skipped := done
+	skipped, known := done, 0
 	for done < len(lines) && err == nil {
-		var n int
-		n, err = publishSome(c.Context(), s.js, lines[done:], routes[done:])
-		done += n
+		var n, k int
+		n, k, err = publishSome(c.Context(), s.js, lines[done:], routes[done:])
+		done, known = done+n, known+k
 		_ = bar.Set(done)
 		progress.write(done)
 	}
@@ -149,17 +149,25 @@ func publishFile(c *cobra.Command, path string, f publishFlags, lines []line, ro
 			done, len(lines), lines[done].File, lines[done].No, err)
 	}
 	progress.clear()
-	text := fmt.Sprintf("%d events published in %s", len(lines)-skipped, time.Since(started).Round(time.Millisecond))
-	if skipped > 0 {
-		text += fmt.Sprintf(", %d before", skipped)
-	}
-	_, err = fmt.Fprintln(c.OutOrStdout(), text)
+	_, err = fmt.Fprintln(c.OutOrStdout(), publishedText(len(lines)-skipped, skipped, known, time.Since(started)))
 	return err
 }
 
+func publishedText(n, before, known int, took time.Duration) string {
+	text := fmt.Sprintf("%d events published in %s", n, took.Round(time.Millisecond))
+	if before > 0 {
+		text += fmt.Sprintf(", %d before", before)
+	}
+	if known > 0 {
+		text += fmt.Sprintf("; %d of them the broker took for repeats and did not store: it got messages of the same ID within the last hour (docs/broker-rights.md)", known)
+	}
+	return text
+}
+
 // publishSome publishes the next events together and answers how many of them,
-// counted from the first, the broker has stored.
-func publishSome(ctx context.Context, js jetstream.JetStream, lines []line, routes []events.Route) (int, error) {
+// counted from the first, the broker has, and how many of these it took for
+// repeats of what it had.
+func publishSome(ctx context.Context, js jetstream.JetStream, lines []line, routes []events.Route) (n, known int, err error) {
 	lines = lines[:min(len(lines), inFlight)]
 	futures := make([]jetstream.PubAckFuture, 0, len(lines))
 	for i, l := range lines {
@@ -174,19 +182,22 @@ func publishSome(ctx context.Context, js jetstream.JetStream, lines []line, rout
 	}
 	for i, f := range futures {
 		select {
-		case <-f.Ok():
+		case ack := <-f.Ok():
+			if ack.Duplicate {
+				known++
+			}
 		case err := <-f.Err():
-			return i, err
+			return i, known, err
 		case <-ctx.Done():
-			return i, ctx.Err()
+			return i, known, ctx.Err()
 		case <-time.After(10 * time.Second):
-			return i, errors.New("the broker does not answer")
+			return i, known, errors.New("the broker does not answer")
 		}
 	}
 	if len(futures) == 0 {
-		return 0, errors.New("the broker does not take events")
+		return 0, 0, errors.New("the broker does not take events")
 	}
-	return len(futures), nil
+	return len(futures), known, nil
 }
 
 // progressFile says how far a file got. It is named by the file's place and
