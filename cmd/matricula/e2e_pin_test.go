@@ -243,9 +243,14 @@ func (r *rig) foreignKey(who []*click, ids []string) {
 	r.start(rolePortal)
 	set := func(c *click, pin string) {
 		r.t.Helper()
+		before := stored(r.t, r.operator(), stream.Secret)
 		if done := c.do("/pin", pinForm(pin)); done.Path != "/pin/done" {
 			r.t.Fatalf("setting a PIN ended on %s with %d", done.Path, done.Status)
 		}
+		eventually(r.t, patience, "the PIN waits, and not the one before it", func() (bool, string) {
+			got := stored(r.t, r.operator(), stream.Secret)
+			return got > before, fmt.Sprint(got)
+		})
 		r.awaitPINs(1)
 	}
 	set(who[0], "51820637")

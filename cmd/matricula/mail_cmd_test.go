@@ -61,14 +61,15 @@ func TestMailStatusCountsWaitsAndFinishes(t *testing.T) {
 	for n, what := range []string{events.AuditLetterSent, events.AuditLetterSent, events.AuditLetterFailed, events.AuditLetterUnknown} {
 		publish(events.Once(fmt.Sprintf("l%d", n), now, events.Audit{What: what, Account: "a", Actor: events.Actor{Kind: "worker"}, Outcome: "done"}))
 	}
-	after, err := s.mailStatus(ctx, time.Now())
+	later := time.Now()
+	after, err := s.mailStatus(ctx, later)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if after.SentToday != 2 || after.FailedToday != 1 || after.UnknownToday != 1 || after.PerMinute != 2 {
 		t.Errorf("two letters went out, one failed, of one nobody knows: %+v", after)
 	}
-	if d := after.DoneBy.Sub(now).Round(time.Minute); d != 3*time.Minute {
+	if d := after.DoneBy.Sub(later).Round(time.Minute); d != 3*time.Minute {
 		t.Errorf("22 letters of a backlog that has no pace yet are said to take %s, not what the settings allow", d)
 	}
 	var text, object bytes.Buffer
