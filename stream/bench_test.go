@@ -68,7 +68,7 @@ func BenchmarkBatchSize(b *testing.B) {
 		for _, batch := range []bool{false, true} {
 			b.Run(fmt.Sprintf("n=%d/batch=%v", n, batch), func(b *testing.B) {
 				_, js, _ := declaredDurable(b)
-				w := wire{conn: js.Conn()}
+				w := wire{conn: js.Conn(), within: answerWithin}
 				defer w.close()
 				b.ResetTimer()
 				for i := range b.N {

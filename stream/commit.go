@@ -71,13 +71,14 @@ type committer struct {
 	ended    chan struct{}
 }
 
-func newCommitter(nc *nats.Conn, batches bool, patient func() bool) *committer {
+// newCommitter makes one; within is how long an attempt waits for its answers.
+func newCommitter(nc *nats.Conn, batches bool, patient func() bool, within time.Duration) *committer {
 	c := &committer{
 		conn: nc, batches: batches, patient: patient, busy: map[string]bool{},
 		free: make(chan *wire, roundsMost), wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	for range roundsMost {
-		c.free <- &wire{conn: nc}
+		c.free <- &wire{conn: nc, within: within}
 	}
 	go c.run()
 	return c

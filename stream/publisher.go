@@ -152,7 +152,7 @@ func (p *Publisher) committer(stream string) *committer {
 	defer p.mu.Unlock()
 	c, ok := p.committers[stream]
 	if !ok {
-		c = newCommitter(p.conn, batching(stream), p.Patient)
+		c = newCommitter(p.conn, batching(stream), p.Patient, answerWithin)
 		if p.closed {
 			c.close()
 		}

@@ -46,7 +46,8 @@ type wire struct {
 	sub    *nats.Subscription
 	inbox  string
 	round  int
-	failed int // rounds on end that left something open
+	within time.Duration // an attempt waits for its answers
+	failed int           // rounds on end that left something open
 }
 
 func (w *wire) open() error {
@@ -152,7 +153,7 @@ func (w *wire) batch(ctx context.Context, msgs []*nats.Msg) error {
 // collect reads answers until n came, ctx ended, the time is up, or the
 // connection was lost: then no more will come.
 func (w *wire) collect(ctx context.Context, n int, hear func(i int, err error)) {
-	deadline := time.Now().Add(answerWithin)
+	deadline := time.Now().Add(w.within)
 	reconnects := w.conn.Stats().Reconnects
 	prefix := w.inbox + "." + strconv.Itoa(w.round) + "."
 	for n > 0 && ctx.Err() == nil && time.Now().Before(deadline) {
