@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,10 +80,16 @@ func (l *Lifecycle) student(ctx context.Context, m events.Meta, e events.Student
 	for _, p := range e.Programmes {
 		a.roles = append(a.roles, Role{
 			Kind: Student, Key: m.Subject, ID: p.ID, Start: p.Start, End: p.End,
-			Campus: p.Campus, Intake: p.Intake, Term: p.Term, Title: p.Code, Since: m.Time,
+			Campus: p.Campus, Intake: p.Intake, Term: p.Term, Title: called(p, e.Language), Since: m.Time,
 		})
 	}
 	return l.announce(ctx, a, e.Identifiers)
+}
+
+// called is what a programme is called in the person's language, or in the next
+// one there is; where it has no name, its code.
+func called(p events.Programme, language string) string {
+	return cmp.Or(p.Name[language], p.Name["nb"], p.Name["nn"], p.Name["en"], p.Code)
 }
 
 // announce is the trip of a registration: numbers, claim, entry, effects. All

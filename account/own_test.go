@@ -2,6 +2,7 @@ package account_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -86,6 +87,29 @@ func TestOwnAccountKnowsSinceWhenAndWhatAPasswordMustNotHold(t *testing.T) {
 	w.must(err)
 	if !own.Active.Equal(since) || !own.Password.Equal(w.clock()) {
 		t.Errorf("after a new password: active since %s, password %s", own.Active, own.Password)
+	}
+}
+
+func TestProgrammeIsCalledByItsNameInThePersonsLanguage(t *testing.T) {
+	t.Parallel()
+	w := bucketWorld(t)
+	all := events.Texts{"nb": "Lærerutdanning", "nn": "Lærarutdanning", "en": "Teacher education"}
+	for i, c := range []struct {
+		language, want string
+		name           events.Texts
+	}{
+		{"nb", "Lærerutdanning", all}, {"nn", "Lærarutdanning", all}, {"en", "Teacher education", all}, {"", "Lærerutdanning", all},
+		{"nn", "Lærerutdanning", events.Texts{"nb": "Lærerutdanning", "nn": "", "en": "Teacher education"}},
+		{"nb", "Teacher education", events.Texts{"en": "Teacher education"}},
+		{"nb", "GLU-5", nil},
+	} {
+		no := fmt.Sprint(256850 + i)
+		s := student(no, "Sigrid", "Li", "s@example.org", fnr(tenor(t, 700+i)))
+		s.Language, s.Programmes[0].Name, s.Programmes[0].Code = c.language, c.name, "GLU-5"
+		w.must(w.StudentRegistered(t.Context(), w.meta(events.SourceAdmissions, no, w.clock()), events.StudentRegistered{Student: s}))
+		if got := w.find(account.ByUsername, no).Roles[0].Title; got != c.want {
+			t.Errorf("a programme called %v is %q to somebody who reads %q, not %q", c.name, got, c.language, c.want)
+		}
 	}
 }
 

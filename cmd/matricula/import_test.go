@@ -171,6 +171,7 @@ func undated(t *testing.T, r *rig, username, password string) {
 		}
 		shown[strings.Join(args, " ")] = out
 	}
+	shown["windows"], _ = r.run("windows", "--json")
 	for where, text := range shown {
 		if strings.Contains(text, "1970") {
 			t.Errorf("%s shows a date that nobody knows:\n%s", where, text)

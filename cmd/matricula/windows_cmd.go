@@ -69,6 +69,7 @@ func windowRows(c *cobra.Command, s *system, p people) ([]windowRow, error) {
 		if !ok || a.State == account.Closed {
 			return true
 		}
+		at = account.Known(at) // taken over long after it opened
 		r := byTime[at]
 		if r == nil {
 			r = &windowRow{Lacking: map[string]int{}}
