@@ -1,6 +1,10 @@
 package table
 
 import (
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +53,67 @@ func TestTextQuotesNothingThatWasNotMeasured(t *testing.T) {
 		if strings.Contains(string(text), "<no value>") || strings.Contains(string(text), "NaN") {
 			t.Errorf("%s has a hole where a figure should be", d)
 		}
+	}
+}
+
+func TestTextsHaveNoHoleWhereEverythingWasMeasured(t *testing.T) {
+	t.Parallel()
+	r := &record{Command: "make bench", Values: map[string]float64{}, KratosHash: "bcrypt cost 12"}
+	named := regexp.MustCompile(`"([a-z]+(?:\.[a-z0-9]+)+)"`)
+	for _, d := range []string{"results.md.tmpl", "capacity.md.tmpl"} {
+		text, err := texts.ReadFile(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range named.FindAllSubmatch(text, -1) {
+			r.Values[string(m[1])] = 2
+		}
+	}
+	r.Values["cores"] = 2
+	for _, d := range []string{"results.md.tmpl", "capacity.md.tmpl"} {
+		text, err := r.fill(d)
+		if err != nil {
+			t.Errorf("%s cannot be written from a whole run: %v", d, err)
+		}
+		if strings.Contains(string(text), "<no value>") || strings.Contains(string(text), "NaN") || strings.Contains(string(text), "%!") {
+			t.Errorf("%s has a hole where a figure should be", d)
+		}
+	}
+}
+
+func TestWhatIsLeftOfARunIsGuessedFromWhatItTookSoFar(t *testing.T) {
+	t.Parallel()
+	p := newProgress([]string{"latency", "loops"}, false, 1)
+	p.begin("latency")
+	p.end("latency")
+	p.took["latency"] = 3*p.expect["latency"] + 2*60 // three times as slow as known
+	p.begin("loops")
+	if left, want := p.left(p.since), 3*p.expect["loops"]; math.Abs(left-want) > 1 {
+		t.Errorf("%.0f s are said to be left where it is %.0f: parts to come are not stretched as those before were", left, want)
+	}
+}
+
+func TestTwoRunsOfALoopCountAsOneOverBoth(t *testing.T) {
+	t.Parallel()
+	got := looped{}.with(looped{rate: 1000, loop: 2 * time.Millisecond, inversions: 1}).with(looped{rate: 3000, loop: 4 * time.Millisecond, inversions: 2})
+	if math.Abs(got.rate-1500) > 1e-6 || got.loop != 3*time.Millisecond || got.inversions != 3 {
+		t.Errorf("1000/s and 3000/s over as many messages make %.0f/s at %s with %d turned round; it is 1500/s at 3 ms with 3", got.rate, got.loop, got.inversions)
+	}
+}
+
+func TestRunThatDidNotEndLeavesWhatItMeasured(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	r := &report{began: time.Now(), folder: folder, record: record{Command: "make bench-long", Values: map[string]float64{}}}
+	r.add(row{work: "growth", what: "at 1000 accounts", figure: "400/s"})
+	text, err := os.ReadFile(filepath.Join(folder, partialResults))
+	if err != nil || !strings.Contains(string(text), "at 1000 accounts") || !strings.Contains(string(text), "Not a whole run") {
+		t.Errorf("the table so far is not kept, or does not say that it is not whole: %v\n%s", err, text)
+	}
+	r.complete()
+	left, err := os.ReadDir(folder)
+	if err != nil || len(left) != 0 {
+		t.Errorf("a run that ended leaves %v behind: %v", left, err)
 	}
 }
 

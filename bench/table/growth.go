@@ -14,6 +14,7 @@ func growthRows(t testing.TB, r *report, binary string, sizes []int, n int) {
 	for _, size := range sizes {
 		for have < size { // a stream is not filled further than a disk would be
 			more := min(size-have, 20000)
+			r.doing("growth: %d of %d accounts are there", have, sizes[len(sizes)-1])
 			p.register(invent(have, more), 1).hold(t)
 			have += more
 		}

@@ -16,7 +16,7 @@ type sink struct {
 	addr string
 	mu   sync.Mutex
 	took map[string][]time.Time
-	size int // bytes of the last letter
+	last []byte // the last letter
 }
 
 func newSink(t testing.TB) *sink {
@@ -64,13 +64,13 @@ func (s *session) Logout() error                             { return nil }
 func (s *session) Mail(string, *smtp.MailOptions) error      { return nil }
 func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error { s.to = to; return nil }
 func (s *session) Data(r io.Reader) error {
-	n, err := io.Copy(io.Discard, r)
+	text, err := io.ReadAll(r)
 	if err != nil {
 		return err
 	}
 	s.sink.mu.Lock()
 	defer s.sink.mu.Unlock()
-	s.sink.took[s.to], s.sink.size = append(s.sink.took[s.to], time.Now()), int(n)
+	s.sink.took[s.to], s.sink.last = append(s.sink.took[s.to], time.Now()), text
 	return nil
 }
 
@@ -99,7 +99,7 @@ func (p *place) letterRows(r *report, box *sink, n int) {
 	r.value("letters.mailer", millis(cpu(pid)/each))
 	r.memory("mailer", "letters", memory(pid, true))
 	r.add(row{
-		work: work, what: fmt.Sprintf("one mailer, %d letters of %.1f KB", n, float64(box.size)/1000), figure: perSecond(rate),
+		work: work, what: fmt.Sprintf("one mailer, %d letters of %.1f KB", n, float64(len(box.last))/1000), figure: perSecond(rate),
 		cost: fmt.Sprintf("mailer %s, broker %s", ms(cpu(pid)/each), ms((cpu(p.brokerPID())-broker)/each)), harm: fmt.Sprintf("%d, %d, –", lost, doubled),
 	})
 	m.stop()

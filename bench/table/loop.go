@@ -30,6 +30,8 @@ type looped struct {
 	kills                     int
 	how                       string
 	width                     int
+	runs                      int
+	between                   [2]float64 // the slowest and the fastest of them, a second
 }
 
 // hold fails where our loop lost, doubled or turned round: the others' are shown.
@@ -250,10 +252,15 @@ func (s *slice) judge(js jetstream.JetStream, r *looped) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	it, err := c.Messages()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer it.Stop()
 	seen, newest := map[string]int{}, map[string]string{}
 	var first, last time.Time
 	for range info.NumPending {
-		m, err := c.Next()
+		m, err := it.Next(jetstream.NextContext(ctx))
 		if err != nil {
 			s.t.Fatal(err)
 		}

@@ -2,107 +2,129 @@ package table
 
 import (
 	"fmt"
-	"testing"
+	"os"
 	"time"
 )
 
-// openingMost is how many people a window opens for at full size.
-const openingMost = 20000
-
-// activationRows: the portal at its limit beside the bare hash, and then people
-// who come at 0.8 of that, while an intake drains.
-func activationRows(t testing.TB, r *report, binary string, n int, opening time.Duration, kratos []string) {
-	const work = "activations over HTTP, whole journey"
-	p := newPlace(t, binary, "127.0.0.1:9", "2027-08-01")
-	// as many as can come at 76 a second, which is more than two cores can hash
-	coming, beyond := min(max(int(opening.Seconds()*0.8*76), 20), openingMost), max(int(min(opening/2, time.Minute).Seconds()*1.5*76), 20)
-	var people []person
-	for _, q := range invent(0, 2*(n+coming+beyond)) {
-		if q.Role == "employee" {
-			people = append(people, q)
-		}
-	}
-	p.register(people, 1)
-	links := p.links()
-	portal, _ := p.serve("portal", "portal")
-	bare := bareHashes(4 * time.Second)
-	c := p.saturate(portal, people[:n/2], links, 4)
-	if more := p.saturate(portal, people[n/2:n], links, 8); more.rate > c.rate {
-		c = more
-	}
-	bare = max(bare, bareHashes(4*time.Second)) // the limit is the best that was seen
-	r.add(row{work: work, what: "argon2id alone, all cores", figure: fmt.Sprintf("%.1f/s", bare)}, c.row(work, bare))
-	r.wait("activation, at the portal's limit", c.button)
-	r.value("activations.rate", c.rate)
-	r.value("activations.bare", bare)
-	for name, used := range map[string]time.Duration{"portal": c.portal, "broker": c.broker, "slapd": c.slapd, "browsers": c.browsers} {
-		r.value("activations."+name, millis(c.each(used)))
-	}
-	if kratos != nil {
-		k := kratosRate(t, kratos, "memory", 5*time.Second)
-		r.add(row{work: work, what: "Ory Kratos 1.3.1 registration, memory, the same argon2id", figure: fmt.Sprintf("%.1f/s", k), ratio: c.rate / k, goal: "≥ 2", met: c.rate >= 2*k})
-		r.value("activations.kratos", k)
-		postgresRow(t, r, work, kratos, c.rate, 5*time.Second)
-	}
-	r.memory("portal", "activations", c.peak)
-	openingRows(r, p, portal, people[:n], people[n:n+coming], links, 0.8*c.rate, opening)
-	r.memory("portal", "the opening minute", memory(portal.cmd.Process.Pid, true))
-	p.overloadRows(r, portal, people[n+coming:], links, c.rate, min(opening/2, time.Minute))
+// window is how people come when a window opens.
+type window struct {
+	share float64 // of what the portal can take
+	span  time.Duration
+	name  string // of its values
 }
 
-// row is the journeys at the portal's limit beside the bare hash.
-func (c *crowd) row(work string, bare float64) row {
-	return row{
-		work: work, what: fmt.Sprintf("%d at a time", c.width), figure: fmt.Sprintf("%.1f/s", c.rate), ratio: c.rate / bare, goal: "≥ 0.9", met: c.rate >= 0.9*bare,
-		cost: fmt.Sprintf("portal %s, slapd %s, broker %s, browsers %s; p50 %s, p99 %s", ms(c.each(c.portal)), ms(c.each(c.slapd)), ms(c.each(c.broker)),
-			ms(c.each(c.browsers)), ms(percentile(c.button, .5)), ms(percentile(c.button, .99))),
-		harm: fmt.Sprintf("%d refused with 503, %d errors", c.refused, len(c.errs)),
-	}
+// follow has a worker do what activations left to it, and answers the processor
+// time of each in worker, directory and broker.
+func (p *place) follow(activations int) time.Duration {
+	p.t.Helper()
+	before := cpu(p.slapdPID()) + cpu(p.brokerPID())
+	w, _ := p.serve("worker", "worker-after")
+	p.until(2*time.Minute, "the facts of all activations are published", func() bool {
+		return p.pending() == 0 && p.stored("AUDIT", "audit.account.activated.>") >= activations
+	})
+	used := cpu(w.cmd.Process.Pid) + cpu(p.slapdPID()) + cpu(p.brokerPID()) - before
+	w.stop()
+	return used / time.Duration(activations)
 }
 
 // openingRows: the minute in which a window opens; active people sign in
 // meanwhile. The worker has the priority that its unit gives it.
-func openingRows(r *report, p *place, portal *proc, active, people []person, links map[string]string, rate float64, opening time.Duration) {
+func openingRows(r *report, p *place, portal *proc, active, people []person, links map[string]string, most float64, o window) {
 	const work = "opening minute: everybody presses twice, 5 % wrong numbers, slow clients, the intake drains"
-	people = people[:min(len(people), int(rate*opening.Seconds()))]
+	rate := o.share * most
+	people = people[:min(len(people), int(rate*o.span.Seconds()))]
 	stop := slowClients(p.portal, 100)
 	defer stop()
-	before, more := p.mark(), invent(200000, min(int(opening.Seconds())*100, openingMost))
-	evs, backlog := p.announce(more), make(chan registered, 1)
+	more := invent(200000+p.served*100000, min(int(o.span.Seconds())*100, openingMost))
+	before := p.mark()
+	p.publish(p.announce(more))
+	last := p.state("INTAKE", "").LastSeq
 	p.nice = unitNice(p.t)
+	w, _ := p.serve("worker", "worker-"+o.name)
+	p.nice, p.served = "", p.served+1
+	began, drained := time.Now(), make(chan time.Duration, 1)
 	go func() {
-		defer close(backlog) // also where it fails
-		backlog <- p.workOff(evs, 1)
+		defer close(drained) // also where it fails
+		p.until(time.Minute+time.Duration(len(more))*time.Second/20, "the intake is worked off", func() bool { return p.past(last) })
+		drained <- time.Since(began)
 	}()
-	signing := p.keepSigningIn(active)
+	signing, meter := p.keepSigningIn(active), p.meter(portal, w)
 	c := p.arrive(people, links, rate)
+	cores := meter()
 	signed := signing()
-	drained := <-backlog
-	p.nice = ""
-	drained.n, drained.census = len(more), p.census(more, before)
+	intake := registered{n: len(more), took: <-drained}
+	p.drained(2 * time.Minute) // what the last of them left to the worker, too
+	w.stop()
+	intake.census = p.census(more, before)
 	back := p.comeAgain(portal, people, links)
-	if c.done+c.refused != len(people) || drained.lost != 0 {
-		p.t.Errorf("%d of %d people got in, %d were refused, %d events were lost", c.done, len(people), c.refused, drained.lost)
+	if c.done+c.refused != len(people) || intake.lost != 0 {
+		p.t.Errorf("%d of %d people got in, %d were refused, %d events were lost", c.done, len(people), c.refused, intake.lost)
 	}
-	r.opening(work, c, len(people), drained, back.width-back.done)
-	r.add(signed.row(work))
+	r.opening(work, o, c, len(people), intake, cores, back.width-back.done)
+	line := signed.row(work)
+	line.what = fmt.Sprintf("%s, at %.1f", line.what, o.share)
+	if o.share != openingShare {
+		line.goal = ""
+	}
+	r.add(line)
 }
 
 // opening is the row of a minute in which a window opened for n people.
-func (r *report) opening(work string, c *crowd, n int, drained registered, outside int) {
+func (r *report) opening(work string, o window, c *crowd, n int, intake registered, cores usage, outside int) {
 	p50, p99, page := percentile(c.button, .5), percentile(c.button, .99), percentile(c.pages, .99)
-	r.wait("the opening minute", c.button)
 	for name, x := range map[string]float64{
-		"p50": millis(p50), "p99": millis(p99), "page": millis(page), "people": float64(n), "drained": drained.rate(),
+		"p50": millis(p50), "p99": millis(p99), "page": millis(page), "people": float64(n), "refused": float64(c.refused), "share": o.share,
+		"intake": intake.rate(), "cores": cores.sum(),
 	} {
-		r.value("opening."+name, x)
+		r.value(o.name+"."+name, x)
 	}
-	r.add(row{
-		work: work, what: fmt.Sprintf("0.8 of the portal's rate, %d people", n),
+	line := row{
+		work: work, what: fmt.Sprintf("%.1f of the portal's rate, %d people in %.0f s", o.share, n, o.span.Seconds()),
 		figure: fmt.Sprintf("button: p50 %s, p99 %s; slowest page before it: p99 %s", ms(p50), ms(p99), ms(page)),
-		goal:   "p99 ≤ 1 s", met: p99 <= time.Second && page <= time.Second && c.done == n,
-		cost: fmt.Sprintf("intake %s beside it, at the lower priority of its unit; alone see above", perSecond(drained.rate())),
+		cost:   fmt.Sprintf("%s; intake %s beside it, at the lower priority of its unit", cores, perSecond(intake.rate())),
 		harm: fmt.Sprintf("%d of %d done, %d refused with 503, %d errors, %d outside in the end; intake: %s",
-			c.done, n, c.refused, len(c.errs), outside, drained),
-	})
+			c.done, n, c.refused, len(c.errs), outside, intake),
+	}
+	if o.share == openingShare {
+		r.wait("the opening minute", c.button)
+		line.goal, line.met = "p99 ≤ 1 s, nobody refused", p99 <= time.Second && page <= time.Second && c.done == n
+	}
+	r.add(line)
+}
+
+// usage is how many cores each process used.
+type usage struct{ portal, slapd, broker, worker, browsers float64 }
+
+func (u usage) sum() float64 { return u.portal + u.slapd + u.broker + u.worker + u.browsers }
+
+// String is how it stands in the table.
+func (u usage) String() string {
+	return fmt.Sprintf("%.2f cores: portal %.2f, slapd %.2f, broker %.2f, worker %.2f, browsers %.2f", u.sum(), u.portal, u.slapd, u.broker, u.worker, u.browsers)
+}
+
+// meter measures what is used of the processor until it is asked.
+func (p *place) meter(portal, worker *proc) func() usage {
+	pids := [...]int{portal.cmd.Process.Pid, p.slapdPID(), p.brokerPID(), worker.cmd.Process.Pid, os.Getpid()}
+	var used [len(pids)]time.Duration
+	for i, pid := range pids {
+		used[i] = cpu(pid)
+	}
+	began := time.Now()
+	return func() usage {
+		var u usage
+		for i, into := range []*float64{&u.portal, &u.slapd, &u.broker, &u.worker, &u.browsers} {
+			*into = (cpu(pids[i]) - used[i]).Seconds() / time.Since(began).Seconds()
+		}
+		return u
+	}
+}
+
+// past tells whether every lane is done with what was stored up to seq.
+func (p *place) past(seq uint64) bool {
+	for _, l := range p.lanes() {
+		if l.open && l.floor < seq {
+			return false
+		}
+	}
+	return true
 }

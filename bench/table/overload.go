@@ -72,6 +72,8 @@ func (p *place) overloadRows(r *report, portal *proc, people []person, links map
 	people = people[:min(len(people), int(1.5*most*span.Seconds()))]
 	c := p.arrive(people, links, 1.5*most)
 	held := c.rate / most
+	r.value("overload.held", held)
+	r.value("overload.refused", float64(c.refused))
 	r.add(row{
 		work: work, what: fmt.Sprintf("1.5 × its rate for %.0f s, %d people", span.Seconds(), len(people)), figure: fmt.Sprintf("%.1f/s, p99 %s", c.rate, ms(percentile(c.button, .99))), ratio: held,
 		goal: "≥ 0.8 × its rate, the others 503, no errors", met: held >= 0.8 && len(c.errs) == 0 && c.done+c.refused == len(people),

@@ -41,10 +41,14 @@ type place struct {
 // opens says when the window of students opens.
 func newPlace(t testing.TB, binary, sink, opens string) *place {
 	t.Helper()
-	p := &place{
-		t: t, dir: t.TempDir(), binary: binary, broker: testkit.NATSProcess(t), slapd: testkit.Slapd(t),
-		sink: sink, portal: freePort(t),
-	}
+	return newPlaceAt(t, binary, sink, opens, testkit.Slapd(t))
+}
+
+// newPlaceAt is a place with a broker of its own over a directory that others
+// may use as well.
+func newPlaceAt(t testing.TB, binary, sink, opens string, slapd *testkit.SlapdServer) *place {
+	t.Helper()
+	p := &place{t: t, dir: t.TempDir(), binary: binary, broker: testkit.NATSProcess(t), slapd: slapd, sink: sink, portal: freePort(t)}
 	p.configure(opens)
 	p.run("setup")
 	p.js = p.broker.JetStream("operator")

@@ -120,26 +120,3 @@ func (p *postgres) migrate(program []string) error {
 	}
 	return nil
 }
-
-// postgresRow: Kratos once more, now on a disk as we are.
-func postgresRow(t testing.TB, r *report, work string, program []string, ours float64, span time.Duration) {
-	t.Helper()
-	line := row{work: work, what: "Ory Kratos 1.3.1 registration, PostgreSQL"}
-	db, err := newPostgres(t)
-	if err == nil {
-		err = db.migrate(program)
-	}
-	switch {
-	case errors.Is(err, errNotInstalled):
-		line.figure = "not installed"
-	case err != nil:
-		t.Errorf("kratos with postgres: %v", err)
-		return
-	default:
-		k := kratosRate(t, program, db.DSN, span)
-		line.what, line.figure = line.what+" "+db.Version, fmt.Sprintf("%.1f/s", k)
-		line.ratio, line.goal, line.met = ours/k, "≥ 2", ours >= 2*k
-		r.value("activations.kratos.postgres", k)
-	}
-	r.add(line)
-}

@@ -62,8 +62,10 @@ func (r *row) UnmarshalJSON(b []byte) error {
 type record struct {
 	Date, Command, Machine string
 	Minutes                float64
+	Partial                bool       `json:",omitempty"` // the run did not come to its end
 	Others                 [2]float64 // what other processes used of the machine before and after, in percent
 	Rows                   []row
+	KratosHash             string             `json:",omitempty"` // what Kratos hashes with by itself
 	Rates, Waits           lines              // to be plotted: rates by concurrency, latencies by percentile
 	Values                 map[string]float64 // what the texts quote, by name
 }
@@ -71,19 +73,21 @@ type record struct {
 // report is the table as it grows.
 type report struct {
 	record
-	began time.Time
+	began    time.Time
+	progress *progress
+	folder   string // where it keeps what it has so far; empty: nowhere
 }
 
-func newReport(command string) *report {
+func newReport(command string, p *progress) *report {
 	before := busy()
-	return &report{began: time.Now(), record: record{
+	return &report{began: time.Now(), progress: p, record: record{
 		Others: [2]float64{before, before},
 		Date:   time.Now().Format(time.DateOnly), Command: command, Machine: machine(),
 		Rates: lines{}, Waits: lines{}, Values: map[string]float64{"cores": float64(runtime.NumCPU())},
 	}}
 }
 
-// add prints a row at once: the table takes minutes.
+// add prints a row at once, and keeps it at once: the table takes minutes.
 func (r *report) add(rows ...row) {
 	for i, x := range rows {
 		if math.IsNaN(x.ratio) || math.IsInf(x.ratio, 0) {
@@ -93,6 +97,9 @@ func (r *report) add(rows ...row) {
 		fmt.Printf("%-46s %-30s %-24s %6s  %-8s %-6s %-34s %s\n", x.work, x.what, x.figure, ratio(x.ratio), x.goal, x.verdict(), x.cost, x.harm)
 	}
 	r.Rows = append(r.Rows, rows...)
+	if err := r.rescue(); err != nil {
+		fmt.Printf("-- what was measured so far cannot be kept: %v\n", err)
+	}
 }
 
 // value keeps a figure that the texts quote. One that could not be measured,
@@ -119,14 +126,18 @@ const recordFile = "results.json"
 
 // keep writes the record into a folder, and beside it what is made of it.
 func (r *record) keep(folder string) error {
+	if err := r.write(filepath.Join(folder, recordFile)); err != nil {
+		return err
+	}
+	return r.publish(folder)
+}
+
+func (r *record) write(file string) error {
 	b, err := json.MarshalIndent(r, "", "\t")
 	if err != nil {
 		return err
 	}
-	if err := write(filepath.Join(folder, recordFile), append(b, '\n')); err != nil {
-		return err
-	}
-	return r.publish(folder)
+	return write(file, append(b, '\n'))
 }
 
 // readRecord is the record of the last whole run.

@@ -135,7 +135,8 @@ type section struct {
 	Lines []string
 }
 
-// Goals counts the goals that were met, and names those that were not.
+// Goals counts the goals that were met, and shows the rows of those that were
+// not.
 func (r *record) Goals() (g goals) {
 	for _, x := range r.Rows {
 		if x.goal == "" {
@@ -145,7 +146,7 @@ func (r *record) Goals() (g goals) {
 			g.Met++
 			continue
 		}
-		g.Missed = append(g.Missed, fmt.Sprintf("%s: %s", x.work, x.what))
+		g.Missed = append(g.Missed, fmt.Sprintf("| %s | %s | %s | %s | %s |", x.work, x.what, x.figure, ratio(x.ratio), x.goal))
 	}
 	return g
 }

@@ -12,12 +12,10 @@ import (
 	"time"
 )
 
-const everyPart = "footprint,latency,registrations,takeover,loops,activations,growth,code"
-
 var (
-	longFlag   = flag.Bool("long", false, "everything at full size; it takes about an hour")
+	longFlag   = flag.Bool("long", false, "everything at full size; it takes about forty minutes")
 	scaleFlag  = flag.Float64("scale", 1, "how much of the usual size: for trying the table out")
-	rowsFlag   = flag.String("rows", "", "which parts of the table: "+everyPart+"; without it all, and the results are kept")
+	rowsFlag   = flag.String("rows", "", "which parts of the table: "+strings.Join(partNames(), ",")+"; without it all, and the results are kept")
 	resultFlag = flag.String("results", "", "folder that the results and their plots are written to")
 	updateFlag = flag.Bool("update", false, "write the documents anew from the record")
 )
@@ -95,7 +93,7 @@ func growthSizes() []int {
 func (x programs) rows(part string) func(t testing.TB, r *report) {
 	return map[string]func(t testing.TB, r *report){
 		"footprint":     func(t testing.TB, r *report) { footprintRows(t, r, x.matricula) },
-		"latency":       func(t testing.TB, r *report) { latencyRows(t, r, x.matricula, size(300, 2000)) },
+		"latency":       func(t testing.TB, r *report) { latencyRows(t, r, x.matricula, size(300, 1000)) },
 		"registrations": func(t testing.TB, r *report) { registrationRows(t, r, x.matricula, size(8000, 20000)) },
 		"takeover":      func(t testing.TB, r *report) { takeoverRows(t, r, x.matricula, size(1500, 6000)) },
 		"loops": func(t testing.TB, r *report) {
@@ -116,22 +114,29 @@ func TestTable(t *testing.T) {
 	if *resultFlag == "" && *rowsFlag == "" {
 		t.Skip("this measures for minutes: make bench")
 	}
+	wanted := partNames()
 	whole := *rowsFlag == ""
-	if whole {
-		*rowsFlag = everyPart
+	if !whole {
+		wanted = strings.Split(*rowsFlag, ",")
 	}
-	parts := strings.Split(*rowsFlag, ",")
-	x := buildAll(t, t.TempDir(), parts)
-	r := newReport(commandLine())
-	for _, name := range parts {
-		began := time.Now()
+	x := buildAll(t, t.TempDir(), wanted)
+	r := newReport(commandLine(), newProgress(wanted, *longFlag, *scaleFlag))
+	if whole {
+		r.folder = *resultFlag
+	}
+	r.watch(t)
+	for i, name := range wanted {
 		rows := x.rows(name)
 		if rows == nil {
 			t.Fatalf("there is no part %q", name)
 		}
+		r.progress.begin(name)
+		r.doing("%s, part %d of %d", name, i+1, len(wanted))
 		measure(t, r, name, func(t testing.TB) { rows(t, r) })
-		fmt.Printf("-- %s took %.0f s\n", name, time.Since(began).Seconds())
+		r.progress.end(name)
+		fmt.Printf("-- %s took %.0f s\n", name, r.progress.took[name])
 	}
+	r.complete()
 	r.Minutes, r.Others[1] = time.Since(r.began).Minutes(), busy()
 	results, err := r.fill("results.md.tmpl")
 	if err != nil {
