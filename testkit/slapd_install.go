@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -148,8 +149,9 @@ func unpackSlapd(root string) error {
 // fetchPackages downloads with the machine's package lists, or where there are
 // none with lists of its own.
 func fetchPackages(work string) error {
-	private := []string{"-o", "Dir::State=" + filepath.Join(work, "state"), "-o", "Dir::Cache=" + filepath.Join(work, "cache")}
-	err := download(work, nil)
+	retry := []string{"-o", "Acquire::Retries=5"} // a mirror may be busy
+	private := []string{retry[0], retry[1], "-o", "Dir::State=" + filepath.Join(work, "state"), "-o", "Dir::Cache=" + filepath.Join(work, "cache")}
+	err := download(work, retry)
 	if err == nil {
 		return nil
 	}
@@ -158,14 +160,14 @@ func fetchPackages(work string) error {
 			return err
 		}
 	}
-	if _, update := output(work, "apt-get", append(private, "-q", "update")...); update != nil {
+	if _, update := output(work, "apt-get", append(slices.Clone(private), "-q", "update")...); update != nil {
 		return errors.Join(err, update)
 	}
 	return download(work, private)
 }
 
 func download(work string, options []string) error {
-	closure, err := output(work, "apt-cache", append(options, "depends", "--recurse", "--no-recommends", "--no-suggests",
+	closure, err := output(work, "apt-cache", append(slices.Clone(options), "depends", "--recurse", "--no-recommends", "--no-suggests",
 		"--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances", "slapd", "slapd-contrib")...)
 	if err != nil {
 		return err
@@ -179,7 +181,7 @@ func download(work string, options []string) error {
 	if len(names) == 0 {
 		return errors.New("apt knows no package slapd")
 	}
-	_, err = output(work, "apt-get", append(append(options, "-q", "download"), names...)...)
+	_, err = output(work, "apt-get", slices.Concat(options, []string{"-q", "download"}, names)...)
 	return err
 }
 
