@@ -20,8 +20,9 @@ import (
 // was remembered ([Reach]). Gaps that were
 // accepted, and those of an erasure once they are, are not told again.
 //
-// With replicas it reads the leader's; run it against each as the leader. It
-// needs the admin identity and reads some hundred thousand messages a second.
+// With replicas it reads one server's copy of each stream, the one that the
+// broker puts the reader on, which need not be the leader's. It needs the admin
+// identity and reads some hundred thousand messages a second.
 func Verify(ctx context.Context, js jetstream.JetStream) ([]string, error) {
 	var out []string
 	for _, name := range reaching {

@@ -131,6 +131,9 @@ const verifyHelp = `Read every message of the streams of record and say what is 
 are gone or cannot be read, and an end before the one that the workers remember. A
 broker that lost part of its store comes up healthy by its own word.
 
+With replicas a run reads one server's copy of each stream, the one that the broker
+picks, and not the leader's: repeat it to come round to the others.
+
 --accept, once what can be had back is back, and after an erasure: what is missing
 now is not reported again.`
 
