@@ -40,10 +40,16 @@ func TestForgottenPasswordLeadsToALetterAndEndsOtherSessions(t *testing.T) {
 		t.Fatalf("signing in ended on %s with %d for %q", in.Path, in.Status, in.Strong)
 	}
 	c := r.click(kari)
+	half := func() time.Time { return time.Now().UTC().Truncate(30 * time.Minute) } // one letter in each half hour
+	begun := half()
 	for range 3 {
 		if asked := c.do("/forgot", url.Values{"number": {kari.number}, "family": {"NORDMANN" + word(kari.no)}}); asked.Path != "/forgot/asked" || asked.Status != http.StatusOK {
 			t.Fatalf("asking ended on %s with %d", asked.Path, asked.Status)
 		}
+	}
+	most := 1
+	if half() != begun {
+		most = 2
 	}
 	reset := linkOf(r.letter(kari, events.LetterReset))
 	if at := other.get(r.base + "/account"); at.Path != "/account" {
@@ -68,7 +74,7 @@ func TestForgottenPasswordLeadsToALetterAndEndsOtherSessions(t *testing.T) {
 	}
 	r.awaitFact(events.AuditPasswordChanged, account, 1)
 	r.letter(kari, events.LetterPasswordChanged)
-	if n := len(r.letters(kari, events.LetterReset)); n != 1 {
+	if n := len(r.letters(kari, events.LetterReset)); n > most {
 		t.Errorf("three requests sent %d letters", n)
 	}
 	r.redeliverEverything()
