@@ -124,6 +124,7 @@ func TestErasedPersonIsInNoStoreAndNoLog(t *testing.T) {
 		t.Fatalf("erasing ended with %d:\n%s", code, out)
 	}
 	r.awaitFact(events.AuditErased, id, 1)
+	r.eraseWhatCameSince(gone, uid)
 	logs := map[string]int{}
 	r.stopAll()
 	for role, log := range r.log {
@@ -151,5 +152,33 @@ func TestErasedPersonIsInNoStoreAndNoLog(t *testing.T) {
 	}
 	if out, code := r.run("account", "explain", uid, "--language", "en"); code != exitDone || !strings.Contains(out, "was erased") {
 		t.Errorf("explaining an erased account ended with %d:\n%s", code, out)
+	}
+}
+
+// eraseWhatCameSince: the source publishes about the erased person once more,
+// something old and something new, and erasing by its key removes it.
+func (r *rig) eraseWhatCameSince(gone someone, uid string) {
+	r.t.Helper()
+	registered, ok := gone.registered(time.Now()).Data.(events.EmployeeRegistered)
+	if !ok {
+		r.t.Fatal("the person is no employee")
+	}
+	told := func(id string, at time.Time) events.Event {
+		return events.Event{Meta: events.Meta{ID: id, Source: events.SourceHR, Subject: gone.no, Time: at}, Data: events.EmployeeUpdated{Employee: registered.Employee}}
+	}
+	r.publish(told("since-1", time.Now().Add(-time.Hour)), told("since-2", time.Now()))
+	eventually(r.t, patience, "the new word of an erased person is parked", func() (bool, string) {
+		out, _ := r.run("dead", "list", "--reason", events.ReasonParked, "--json")
+		return strings.Count(out, "\n") == 1, out
+	})
+	key := "employee:" + gone.no
+	if out, code := r.run("account", "erase", key, "--dry-run"); code != exitDone || !strings.Contains(out, uid) || !strings.Contains(out, "INTAKE") || !strings.Contains(out, "DEAD") {
+		r.t.Errorf("what came since is not found by %s (code %d):\n%s", key, code, out)
+	}
+	if out, code := r.run("account", "erase", key, "--yes", "--actor", "ola.drift"); code != exitDone || !strings.Contains(out, "INTAKE") {
+		r.t.Errorf("erasing what came since ended with %d:\n%s", code, out)
+	}
+	if out, code := r.run("account", "erase", "employee:1", "--dry-run"); code != exitNotFound {
+		r.t.Errorf("erasing nobody ended with %d:\n%s", code, out)
 	}
 }

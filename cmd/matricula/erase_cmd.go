@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +29,9 @@ newer ones become dead letters.
 
 It cannot be undone, and asks for the username first. An active account is not
 erased (exit code 4, also of a dry run): suspend it, or have its roles ended at
-their source. Erasing again changes nothing; do so if it was cut off.
+their source. Erasing again changes nothing; do so if it was cut off, and when a
+source has published about the person since: then by the source's key
+(employee:NUMBER, student:NUMBER), which the tombstone does not hold.
 
 The directory's own file keeps the bytes until it is compacted, and backups keep
 theirs: see docs/operating.md.`
@@ -72,10 +75,14 @@ func accountEraseCommand() *cobra.Command {
 			}
 			defer s.close()
 			a, err := findPerson(c.Context(), p, args[0])
+			traces := tracesOf(a)
+			if errors.Is(err, account.ErrNotFound) {
+				a, traces, err = s.tombstone(c.Context(), p, args[0])
+			}
 			if err != nil {
 				return fmt.Errorf("account %s: %w", args[0], err)
 			}
-			return s.eraseOne(c, p, a, f)
+			return s.eraseOne(c, p, a, traces, f)
 		},
 	}
 	c.Flags().BoolVar(&f.dry, "dry-run", false, "say what would go, and remove nothing")
@@ -86,9 +93,8 @@ func accountEraseCommand() *cobra.Command {
 	return c
 }
 
-func (s *system) eraseOne(c *cobra.Command, p account.Directory, a account.Account, f eraseFlags) error {
+func (s *system) eraseOne(c *cobra.Command, p account.Directory, a account.Account, traces stream.Traces, f eraseFlags) error {
 	e := &stream.Eraser{JS: s.js}
-	traces := tracesOf(a)
 	found, err := e.Find(c.Context(), traces)
 	if err != nil {
 		return err
@@ -141,6 +147,55 @@ func (s *system) eraseOne(c *cobra.Command, p account.Directory, a account.Accou
 		return fmt.Errorf("everything is erased, and no worker has told the audit stream of it within %s: is one running?", f.wait)
 	}
 	return nil
+}
+
+// tombstone finds somebody who is erased by a source's key, which only the claims
+// know any more, and what the source has published since lies under that key.
+//
+// Errors: ErrNotFound, also without the key of the claims.
+func (s *system) tombstone(ctx context.Context, p account.Directory, name string) (a account.Account, t stream.Traces, err error) {
+	identity, err := s.identity()
+	if err != nil {
+		return a, t, account.ErrNotFound
+	}
+	var subjects []stream.Subject
+	for _, subject := range (asked{name: name}).subjects() {
+		erased, err := s.erasedBy(ctx, p, identity.SourceHandles(sourceOf(subject.Area), subject.Key))
+		switch {
+		case errors.Is(err, account.ErrNotFound):
+			continue
+		case err != nil:
+			return a, t, err
+		case a.ID != "" && a.ID != erased.ID:
+			return a, t, usage("%s was a student and an employee: write student:%s or employee:%s", name, name, name)
+		}
+		a, subjects = erased, append(subjects, subject)
+	}
+	if a.ID == "" {
+		return a, t, account.ErrNotFound
+	}
+	t = tracesOf(a)
+	t.Subjects = append(t.Subjects, subjects...)
+	return a, t, nil
+}
+
+// erasedBy is the erased person whose claims these are.
+func (s *system) erasedBy(ctx context.Context, p account.Directory, handles []string) (account.Account, error) {
+	held, err := stream.NewClaims(s.publisher(s.js)).Read(ctx, handles)
+	if err != nil {
+		return account.Account{}, err
+	}
+	for _, value := range held {
+		var c account.Claim
+		if err := json.Unmarshal(value, &c); err != nil {
+			return account.Account{}, fmt.Errorf("claim: %w", err)
+		}
+		a, err := p.Find(ctx, account.Key{Kind: account.ByID, Value: c.Account})
+		if err != nil || !a.Erased.IsZero() {
+			return a, err
+		}
+	}
+	return account.Account{}, account.ErrNotFound
 }
 
 // tracesOf is what a person's messages are known by. It holds identity numbers
@@ -210,7 +265,7 @@ func (e erasure) print(w io.Writer, asJSON bool) error {
 	for _, f := range e.Streams {
 		rows = append(rows, []any{f.Stream, f.Messages})
 	}
-	entry := "nothing: it is a tombstone already"
+	entry := "nothing: it is a tombstone already, which holds no key of a source"
 	if e.Entry {
 		entry = "name, numbers, address, roles, password, profile, marks"
 	}
