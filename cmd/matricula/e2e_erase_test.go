@@ -164,7 +164,7 @@ func (r *rig) eraseWhatCameSince(gone someone, uid string) {
 		r.t.Fatal("the person is no employee")
 	}
 	told := func(id string, at time.Time) events.Event {
-		return events.Event{Meta: events.Meta{ID: id, Source: events.SourceHR, Subject: gone.no, Time: at}, Data: events.EmployeeUpdated{Employee: registered.Employee}}
+		return events.Event{Meta: events.Meta{ID: id, Source: events.SourceHR, Subject: gone.no, Time: at}, Data: events.EmployeeUpdated(registered)}
 	}
 	r.publish(told("since-1", time.Now().Add(-time.Hour)), told("since-2", time.Now()))
 	eventually(r.t, patience, "the new word of an erased person is parked", func() (bool, string) {
