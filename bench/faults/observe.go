@@ -25,17 +25,22 @@ type view struct {
 	waiting map[string]uint64 // subjects in WAIT
 	behind  []string          // what consumers have not finished
 	letters []letter
+	planned int // letters that the mailer has or has put off
 }
 
 // look takes everything in. An error means that a server did not answer.
 func (h *house) look() (*view, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	v := &view{entries: map[string][]*ldap.Entry{}, facts: map[string][]events.Event{}, ids: map[string]int{}, letters: h.sink.taken()}
+	v := &view{entries: map[string][]*ldap.Entry{}, facts: map[string][]events.Event{}, ids: map[string]int{}}
+	mail, err := h.js.Stream(ctx, "MAIL")
+	if err != nil {
+		return nil, err
+	}
+	v.planned, v.letters = int(mail.CachedInfo().State.Msgs), h.sink.taken() // in this order: none is in neither
 	if err := h.behind(ctx, v); err != nil {
 		return nil, err
 	}
-	var err error
 	if v.all, err = h.directory("(objectClass=matriculaAccount)"); err != nil {
 		return nil, err
 	}
