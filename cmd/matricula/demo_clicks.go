@@ -27,7 +27,9 @@ func (p *play) tooEarly(ctx context.Context, m *member) error {
 	if err != nil {
 		return err
 	}
+	p.notYet()
 	refused, err := p.prove(ctx, v, at, m, number)
+	p.notYet()
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ import (
 type play struct {
 	*running
 	out      io.Writer // the lines of the story
+	began    time.Time // where the clock was set to
 	cast     cast
 	members  []*member // those who can activate
 	people   people
@@ -64,6 +65,10 @@ func playOnce(ctx context.Context, w io.Writer, r *running, doors *demoDoors, f 
 		p.out = io.Discard
 	}
 	var err error
+	if p.began, err = time.Parse(time.RFC3339, f.at); err != nil {
+		return err
+	}
+	p.notYet()
 	if p.log, err = os.Create(filepath.Join(string(r.cfg.DataDir), "transcript.jsonl")); err != nil {
 		return err
 	}
@@ -182,6 +187,7 @@ func (p *play) settled(ctx context.Context) error {
 		dead, err := p.countDead(ctx)
 		return dead >= p.want.Dead, err
 	})
+	p.notYet()
 	if err == nil {
 		p.say("%d pending accounts, none can sign in; %d events refused to the dead letters", p.want.People, p.want.Dead)
 	}
@@ -280,20 +286,4 @@ func (p *play) open(ctx context.Context, m *member, link string) (*visitor, page
 
 func (p *play) prove(ctx context.Context, v *visitor, at page, m *member, number string) (page, error) {
 	return v.submit(ctx, at, p.cfg.Portal.BaseURL, "/activate", url.Values{"role": {m.role()}, "number": {number}})
-}
-
-// until asks again and again; how long, ctx says.
-func until(ctx context.Context, done func() (bool, error)) error {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if ok, err := done(); ok || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
 }

@@ -54,3 +54,28 @@ func (p *play) underWay(ctx context.Context) (n uint64, err error) {
 	}
 	return mail.CachedInfo().State.Msgs, nil
 }
+
+// notYet keeps the time of the first clicks before the opening, which is half a
+// minute ahead of where the clock was set to: a slow machine needs more than that
+// to start everything and to come to them.
+func (p *play) notYet() {
+	if p.clock.Now().Sub(p.began) > 5*time.Second {
+		p.clock.set(p.began)
+	}
+}
+
+// until asks again and again; how long, ctx says.
+func until(ctx context.Context, done func() (bool, error)) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if ok, err := done(); ok || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
