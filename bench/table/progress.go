@@ -18,8 +18,8 @@ var parts = []struct {
 	name        string
 	usual, long float64
 }{
-	{"footprint", 9, 9}, {"latency", 50, 160}, {"registrations", 70, 180}, {"takeover", 38, 100},
-	{"loops", 132, 380}, {"activations", 205, 1080}, {"growth", 32, 330}, {"code", 18, 18},
+	{"footprint", 9, 9}, {"latency", 36, 140}, {"registrations", 66, 190}, {"takeover", 38, 120},
+	{"loops", 140, 290}, {"activations", 190, 930}, {"growth", 32, 320}, {"code", 18, 18},
 }
 
 // partNames are their names.

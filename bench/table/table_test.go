@@ -93,7 +93,7 @@ func growthSizes() []int {
 func (x programs) rows(part string) func(t testing.TB, r *report) {
 	return map[string]func(t testing.TB, r *report){
 		"footprint":     func(t testing.TB, r *report) { footprintRows(t, r, x.matricula) },
-		"latency":       func(t testing.TB, r *report) { latencyRows(t, r, x.matricula, size(300, 1000)) },
+		"latency":       func(t testing.TB, r *report) { latencyRows(t, r, x.matricula, size(250, 1000)) },
 		"registrations": func(t testing.TB, r *report) { registrationRows(t, r, x.matricula, size(8000, 20000)) },
 		"takeover":      func(t testing.TB, r *report) { takeoverRows(t, r, x.matricula, size(1500, 6000)) },
 		"loops": func(t testing.TB, r *report) {
