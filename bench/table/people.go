@@ -118,8 +118,3 @@ func message(t testing.TB, e events.Event) *nats.Msg {
 	m.Header["Nats-Msg-Id"] = []string{e.Source + "/" + e.ID}
 	return m
 }
-
-// entries counts the people in the directory.
-func (p *place) entries() int {
-	return strings.Count("\n"+p.slapd.LDAPSearch(p.t, p.slapd.Admin, "-E", "pr=1000/noprompt", "-b", "ou=people,"+p.slapd.Base, "(objectClass=matriculaAccount)", "uid"), "\ndn: uid=")
-}

@@ -31,7 +31,8 @@ func loopRows(t testing.TB, r *report, server string, peers map[string][]string,
 		ours := got["ours"]
 		ours.hold(t)
 		for _, how := range all {
-			x, line := got[how], row{}
+			x := got[how]
+			var line row
 			switch {
 			case how == "ours":
 				line = x.row(work, 0, "")
