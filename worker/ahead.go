@@ -84,7 +84,7 @@ func newAhead(l *lane, info *jetstream.ConsumerInfo) *ahead {
 
 // most is how long the list may become: so far do others go past a message that
 // takes its time.
-func (a *ahead) most() int { return 8 * max(a.w.AtOnce, 8) }
+func (a *ahead) most() int { return 8 * max(a.w.AtOnce, readSoon) }
 
 // heed makes the lane careful for as long as the list may have been when a
 // message was delivered in vain: one in it may be what the process died of, and
@@ -152,7 +152,7 @@ func (a *ahead) advance() {
 			go a.work(it)
 		}
 	}
-	if a.reading || a.halted || a.unread <= 0 || waiting >= a.width || len(a.items) >= a.most() ||
+	if a.reading || a.halted || a.unread <= 0 || waiting >= max(a.width, readSoon) || len(a.items) >= a.most() ||
 		!a.pull.lasts() || a.soft.Err() != nil || time.Now().Before(a.quiet) {
 		return
 	}

@@ -20,6 +20,7 @@ import (
 // What one request to read on may bring.
 const (
 	readMost  = 128
+	readSoon  = readMost / 2 // messages left, or fewer, when it is time for the next
 	keptMost  = 3 * readMost
 	readBytes = 4 << 20
 	readFor   = 3 * time.Second
