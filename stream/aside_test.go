@@ -73,7 +73,7 @@ func TestPostponedMessageComesBackWithItsOrigin(t *testing.T) {
 	first := traced(t, m)
 	for round := 1; round <= 2; round++ {
 		at := time.Now().Add(2 * time.Second) // after the third time of asking
-		for range 3 { // asked again by a worker that did not hear
+		for range 3 {                         // asked again by a worker that did not hear
 			if err := aside.Wait(ctx, at, m); err != nil {
 				t.Fatalf("wait: %v", err)
 			}
