@@ -130,7 +130,7 @@ func TestKilledBrokerLosesNothingAcknowledged(t *testing.T) {
 				for events.IsUnavailable(err) && ctx.Err() == nil {
 					held, err = claims.Take(ctx, keys, []byte(id))
 				}
-				if err != nil || held != nil {
+				if err != nil || len(held) > 0 { // empty: ours already, the answer was lost
 					t.Errorf("claims of %s: %v, %v", id, held, err)
 					return
 				}
