@@ -134,7 +134,7 @@ func TestReleasedKeysCanBeTakenAgain(t *testing.T) {
 	ctx := patience(t)
 	take := func(owner string, keys ...string) {
 		t.Helper()
-		if held, err := claims.Take(ctx, keys, []byte(owner)); err != nil || held != nil {
+		if held, err := claims.Take(ctx, keys, []byte(owner)); err != nil || len(held) > 0 {
 			t.Fatalf("%s takes %v: %v, %v", owner, keys, held, err)
 		}
 	}
@@ -169,7 +169,7 @@ func TestClaimsMoveTogetherOrNotAtAll(t *testing.T) {
 		}
 	}
 	for owner, keys := range map[string][]string{"from": {"num.1", "uid.from"}, "into": {"num.2", "uid.into"}, "third": {"num.3"}} {
-		if held, err := claims.Take(ctx, keys, []byte(owner)); err != nil || held != nil {
+		if held, err := claims.Take(ctx, keys, []byte(owner)); err != nil || len(held) > 0 {
 			t.Fatalf("%s takes %v: %v, %v", owner, keys, held, err)
 		}
 	}
