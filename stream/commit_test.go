@@ -68,13 +68,20 @@ func (l *listening) stored(e *effect) {
 	}
 }
 
+// both has two commits under way, and answers them and what they sent.
+func (l *listening) both() (first *effect, one *nats.Msg, second *effect, two *nats.Msg) {
+	l.t.Helper()
+	first = l.add("first", "x.1")
+	one, _ = l.until("first", "x.1")
+	second = l.add("second", "x.2")
+	two, _ = l.until("second", "x.2")
+	return first, one, second, two
+}
+
 func TestCommitGoesOutBesideOneThatHasNoAnswer(t *testing.T) {
 	t.Parallel()
 	l := listen(t, false)
-	first := l.add("first", "x.1")
-	one, _ := l.until("first", "x.1")
-	second := l.add("second", "x.2")
-	two, _ := l.until("second", "x.2")
+	first, one, second, two := l.both()
 	behind := l.add("behind the first", "x.1")
 	third := l.add("third", "x.3")
 	l.store(two)
@@ -156,10 +163,7 @@ func TestCommitterIsNotOverWhileSomethingIsUnderWay(t *testing.T) {
 func TestClosingWaitsForWhatIsUnderWay(t *testing.T) {
 	t.Parallel()
 	l := listen(t, false)
-	first := l.add("first", "x.1")
-	one, _ := l.until("first", "x.1")
-	second := l.add("second", "x.2")
-	two, _ := l.until("second", "x.2")
+	first, one, second, two := l.both()
 	l.c.close()
 	if err := l.add("late", "x.3").wait("publish"); err == nil {
 		t.Error("a closed committer took an effect")
