@@ -66,21 +66,24 @@ type slots struct {
 	free    chan struct{}
 	waiting *atomic.Int64
 	took    *atomic.Int64 // nanoseconds that a slot was held, lately
+	noticed chan struct{} // somebody waits for longer than waitNoticed
 }
 
 // Whoever would wait longer than waitMost for a slot is told so at once, which is
 // better than after as long as a browser waits. From waitFull on the portal lets
-// nobody else begin: those between the door and the button are still to come.
+// nobody else begin: those between the door and the button are still to come. From
+// waitNoticed on others who use the same machines had better hold back.
 const (
-	waitMost = 2 * time.Second
-	waitFull = waitMost / 4
+	waitMost    = 2 * time.Second
+	waitFull    = waitMost / 4
+	waitNoticed = waitFull / 5
 )
 
 func newSlots(n int) slots {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	s := slots{make(chan struct{}, n), new(atomic.Int64), new(atomic.Int64)}
+	s := slots{make(chan struct{}, n), new(atomic.Int64), new(atomic.Int64), make(chan struct{}, 1)}
 	s.took.Store(int64(25 * time.Millisecond))
 	return s
 }
@@ -94,7 +97,12 @@ func (s slots) take(ctx context.Context) (give func(), err error) {
 	default:
 	}
 	defer s.waiting.Add(-1)
-	if n := s.waiting.Add(1); n > int64(cap(s.free)) && s.wait(n) > waitMost {
+	n := s.waiting.Add(1)
+	wait := s.wait(n)
+	if wait >= waitNoticed {
+		s.notice()
+	}
+	if n > int64(cap(s.free)) && wait > waitMost {
 		return nil, account.ErrBusy
 	}
 	select {
@@ -119,11 +127,23 @@ func (s slots) wait(n int64) time.Duration {
 	return time.Duration(n * s.took.Load() / int64(cap(s.free)))
 }
 
+func (s slots) notice() {
+	select {
+	case s.noticed <- struct{}{}:
+	default: // it stands there already
+	}
+}
+
 func (s slots) crowded() bool { return s.wait(s.waiting.Load()) >= waitFull }
 
 // Crowded tells whether so many wait for a hash that nobody else should be led
 // up to one: those who wait go first.
 func (h *Hasher) Crowded() bool { return h.slots.crowded() }
+
+// Waits has something to receive when somebody has had to wait noticeably for a
+// hash since it was last received from, long before it is crowded. It has one
+// receiver.
+func (h *Hasher) Waits() <-chan struct{} { return h.slots.noticed }
 
 // composed is the password as it is hashed and sent: one form for what
 // keyboards spell in two.

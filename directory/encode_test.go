@@ -224,12 +224,15 @@ func TestQueueForAHashHasAnEnd(t *testing.T) {
 		}
 	}
 	h.slots.took.Store(int64(100 * time.Millisecond)) // two at a time: 50 ms for each who waits
-	const most, full = 40, 10
+	const most, full, noticed = 40, 10, 2
 	ctx, leave := context.WithCancel(t.Context())
 	left := make(chan error)
 	for i := range most {
 		if h.Crowded() != (i >= full) {
 			t.Errorf("with %d of %d waiting Crowded is %v", i, most, h.Crowded())
+		}
+		if i+1 == noticed && len(h.Waits()) != 0 {
+			t.Errorf("%d who waits is noticed already", i)
 		}
 		go func() {
 			_, err := h.slots.take(ctx)
@@ -237,6 +240,13 @@ func TestQueueForAHashHasAnEnd(t *testing.T) {
 		}()
 		for h.slots.waiting.Load() != int64(i+1) {
 			runtime.Gosched()
+		}
+		if i+1 == noticed {
+			select {
+			case <-h.Waits():
+			case <-time.After(time.Minute):
+				t.Errorf("%d who wait are not noticed", i+1)
+			}
 		}
 	}
 	if _, err := h.slots.take(t.Context()); !errors.Is(err, account.ErrBusy) {

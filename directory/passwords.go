@@ -58,6 +58,10 @@ func (d *Directory) SetPassword(ctx context.Context, was, now account.Account, p
 // to one.
 func (d *Directory) Crowded() bool { return d.hasher.Crowded() }
 
+// Waits has something to receive when somebody has had to wait noticeably for a
+// hash.
+func (d *Directory) Waits() <-chan struct{} { return d.hasher.Waits() }
+
 // Verify binds as the person, on a connection of its own. Only an active
 // account has a password that counts.
 func (d *Directory) Verify(ctx context.Context, username, password string) error {

@@ -18,14 +18,16 @@ import (
 
 var roleLine = regexp.MustCompile(`^\*\*([a-z]+)\*\*`)
 
-// documentedRights reads what docs/broker-rights.md lets each role publish.
-func documentedRights(t *testing.T) map[string][]string {
+// documentedRights reads what docs/broker-rights.md lets each role publish, and
+// what it may hear beside its inbox.
+func documentedRights(t *testing.T) (publish, hear map[string][]string) {
 	t.Helper()
 	doc, err := os.ReadFile("../docs/broker-rights.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	rights, role := map[string][]string{}, ""
+	publish, hear = map[string][]string{}, map[string][]string{}
+	rights, role := publish, ""
 	for line := range strings.Lines(string(doc)) {
 		if m := roleLine.FindStringSubmatch(line); m != nil {
 			role = m[1]
@@ -33,14 +35,20 @@ func documentedRights(t *testing.T) map[string][]string {
 		if role == "" || !strings.HasPrefix(line, "    ") {
 			continue
 		}
-		for _, word := range strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "publish:")) {
+		words := strings.TrimSpace(line)
+		if rest, ok := strings.CutPrefix(words, "publish:"); ok {
+			rights, words = publish, rest
+		} else if rest, ok := strings.CutPrefix(words, "subscribe:"); ok {
+			rights, words = hear, rest
+		}
+		for _, word := range strings.Fields(words) {
 			if strings.HasPrefix(word, "(") {
 				break // the rest of the line is prose
 			}
 			rights[role] = append(rights[role], word)
 		}
 	}
-	return rights
+	return publish, hear
 }
 
 // refusals collects what the broker refused a connection.
@@ -65,7 +73,7 @@ func (r *refusals) list() string {
 // documented, and admin.
 func guarded(t *testing.T) *broker {
 	t.Helper()
-	rights := documentedRights(t)
+	rights, hear := documentedRights(t)
 	b := newBroker(t, false, func(o *server.Options) {
 		acc := server.NewAccount("USN")
 		o.Accounts = []*server.Account{acc}
@@ -73,7 +81,7 @@ func guarded(t *testing.T) *broker {
 		for role, publish := range rights {
 			o.Users = append(o.Users, &server.User{Username: role, Password: "x", Account: acc, Permissions: &server.Permissions{
 				Publish:   &server.SubjectPermission{Allow: publish},
-				Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX_" + role + ".>"}},
+				Subscribe: &server.SubjectPermission{Allow: append(hear[role], "_INBOX_"+role+".>")},
 			}})
 		}
 	})
@@ -182,13 +190,16 @@ func TestEachRoleDoesItsWorkWithTheDocumentedRights(t *testing.T) {
 	back.Meta.Subject = "l1"
 	must("mailer tells of a refused address", mp.Publish(ctx, back))
 
-	_, pp, portalRefused := b.publisherAs("portal")
+	pjs, pp, portalRefused := b.publisherAs("portal")
 	acted := events.Event{
 		Meta: events.Meta{ID: "c1", Source: events.SourcePortal, Subject: "a1", Time: testTime}, Data: events.AccountActed{Account: "a1"},
 	}
 	must("portal publishes", pp.Publish(ctx, acted))
 	_, err = (&Counter{Publisher: pp}).Add(ctx, "i1")
 	must("portal counts", err)
+	stop, began := hearing(t, wjs.Conn())
+	eventually(t, "worker hears that people wait", func() bool { return TellCrowded(pjs.Conn()) == nil && began() == 1 })
+	stop()
 
 	must("worker offers a PIN", (&PINs{Publisher: wp}).Offer(ctx, pin("a1", "Drammen", 1)))
 	xjs, xp, accessRefused := b.publisherAs("access")
@@ -223,12 +234,12 @@ func TestForbiddenWritesAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for role, subjects := range map[string][]string{
-		"hr":      {"it.password.compromised.x", "mail.activation.x", "audit.account.created.x", "wait.due.x", "$JS.API.STREAM.PURGE.INTAKE", "$KV.claims.x"},
-		"worker":  {"wait.due.INTAKE.1.it.a.b.c", "mail.hold.a.b", "hr.a.b.c", "$JS.API.STREAM.UPDATE.WAIT", "$JS.API.STREAM.PURGE.AUDIT", "$JS.API.CONSUMER.CREATE.INTAKE.x", "$KV.letters.x"},
-		"mailer":  {"mail.activation.x", "wait.letter.g.k.a", "audit.account.created.x", "$KV.claims.x", "$JS.ACK.INTAKE.x.1.1.1.1.1"},
-		"portal":  {"hr.a.b.c", "mail.activation.x", "audit.account.activated.x", "$KV.claims.x", "$JS.API.STREAM.MSG.GET.MAIL", "secret.pin.a.b", "$KV.pins.asked.a.b", "$KV.pins.receipt.a.b", "$JS.API.STREAM.MSG.GET.SECRET"},
-		"access":  {"secret.pin.a.b", "$KV.pins.asked.a.b", "$JS.API.STREAM.MSG.GET.SECRET", "$JS.API.CONSUMER.CREATE.SECRET.x", "hr.a.b.c", "audit.pin.set.x"},
-		"auditor": {"audit.account.created.x", "$JS.API.STREAM.PURGE.AUDIT", "$JS.API.STREAM.MSG.GET.INTAKE", "$JS.API.CONSUMER.CREATE.DEAD.x.dead.>"},
+		"hr":      {"crowd.portal", "it.password.compromised.x", "mail.activation.x", "audit.account.created.x", "wait.due.x", "$JS.API.STREAM.PURGE.INTAKE", "$KV.claims.x"},
+		"worker":  {"crowd.portal", "wait.due.INTAKE.1.it.a.b.c", "mail.hold.a.b", "hr.a.b.c", "$JS.API.STREAM.UPDATE.WAIT", "$JS.API.STREAM.PURGE.AUDIT", "$JS.API.CONSUMER.CREATE.INTAKE.x", "$KV.letters.x"},
+		"mailer":  {"crowd.portal", "mail.activation.x", "wait.letter.g.k.a", "audit.account.created.x", "$KV.claims.x", "$JS.ACK.INTAKE.x.1.1.1.1.1"},
+		"portal":  {"crowd.worker", "hr.a.b.c", "mail.activation.x", "audit.account.activated.x", "$KV.claims.x", "$JS.API.STREAM.MSG.GET.MAIL", "secret.pin.a.b", "$KV.pins.asked.a.b", "$KV.pins.receipt.a.b", "$JS.API.STREAM.MSG.GET.SECRET"},
+		"access":  {"crowd.portal", "secret.pin.a.b", "$KV.pins.asked.a.b", "$JS.API.STREAM.MSG.GET.SECRET", "$JS.API.CONSUMER.CREATE.SECRET.x", "hr.a.b.c", "audit.pin.set.x"},
+		"auditor": {"crowd.portal", "audit.account.created.x", "$JS.API.STREAM.PURGE.AUDIT", "$JS.API.STREAM.MSG.GET.INTAKE", "$JS.API.CONSUMER.CREATE.DEAD.x.dead.>"},
 	} {
 		js, refused := b.as(role)
 		for _, subject := range subjects {

@@ -195,3 +195,39 @@ func within(t *testing.T, what string, fact func() bool) {
 		time.Sleep(5 * time.Millisecond) // between two looks at the fact
 	}
 }
+
+// A portal's word that people wait comes from another account than the workers'.
+func TestPortalsWordThatPeopleWaitReachesEveryWorker(t *testing.T) {
+	t.Parallel()
+	b := testkit.NATSProcess(t)
+	var workers []*nats.Subscription
+	for range 2 {
+		nc := b.Connect("worker")
+		sub, err := nc.SubscribeSync("crowd.portal")
+		if err == nil {
+			err = nc.Flush()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		workers = append(workers, sub)
+	}
+	for _, role := range testkit.Roles {
+		nc := b.Connect(role, quiet)
+		if err := nc.Publish("crowd.portal", []byte(role)); err != nil {
+			t.Fatal(err)
+		}
+		if err := nc.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, sub := range workers {
+		m, err := sub.NextMsg(60 * time.Second)
+		if err != nil || string(m.Data) != "portal" {
+			t.Errorf("worker %d heard %v, %v, not the portal", i, m, err)
+		}
+		if m, err := sub.NextMsg(200 * time.Millisecond); err == nil {
+			t.Errorf("worker %d heard %s, too", i, m.Data)
+		}
+	}
+}

@@ -42,7 +42,7 @@ var may = map[string][]string{
 		"$JS.API.STREAM.INFO.MAIL", "$JS.API.STREAM.INFO.AUDIT", "$JS.API.STREAM.INFO.DEAD", "$JS.API.STREAM.INFO.KV_letters",
 	},
 	"portal": {
-		"portal.*.*.*", "audit.activation.denied.*", "$KV.limits.>", "$KV.sessions.>",
+		"portal.*.*.*", "audit.activation.denied.*", "crowd.portal", "$KV.limits.>", "$KV.sessions.>",
 		"$JS.API.STREAM.MSG.GET.KV_limits", "$JS.API.DIRECT.GET.KV_sessions.>",
 		"$JS.API.STREAM.INFO.KV_sessions", "$JS.API.STREAM.INFO.KV_limits", "$JS.API.STREAM.INFO.INTAKE", "$JS.API.STREAM.INFO.AUDIT",
 		"$JS.API.STREAM.MSG.GET.KV_pins", "$JS.API.STREAM.INFO.KV_pins",
@@ -88,7 +88,7 @@ func attempts() []string {
 	for _, role := range testkit.Roles {
 		list = append(list, "_INBOX_"+role+".x")
 	}
-	return append(list, "_INBOX.x", "anything")
+	return append(list, "_INBOX.x", "crowd.portal", "crowd.worker", "anything")
 }
 
 // matches is how the server compares a subject with a pattern.
@@ -173,7 +173,7 @@ func TestEachRoleHearsItsOwnInboxOnly(t *testing.T) {
 	b := testkit.NATSProcess(t)
 	declare(t, b)
 	subjects := []string{">", "*", "_INBOX.>", "_INBOX_>", "hr.>", "p.>", "it.>", "portal.>", "mail.>", "audit.>", "wait.>", "dead.>", "secret.>", "$KV.>", "$JS.>", "$JS.API.>",
-		"$JS.ACK.>", "$JS.EVENT.ADVISORY.>", "$SYS.>", "_R_.>"}
+		"$JS.ACK.>", "$JS.EVENT.ADVISORY.>", "$SYS.>", "_R_.>", "crowd.>", "crowd.portal"}
 	for _, role := range testkit.Roles {
 		subjects = append(subjects, "_INBOX_"+role+".>")
 	}
@@ -189,7 +189,7 @@ func TestEachRoleHearsItsOwnInboxOnly(t *testing.T) {
 			}
 			err = nc.LastError()
 			denied := err != nil && strings.Contains(err.Error(), fmt.Sprintf("Permissions Violation for Subscription to %q", subject))
-			if own := subject == "_INBOX_"+role+".>"; denied == own {
+			if own := subject == "_INBOX_"+role+".>" || role == "worker" && subject == "crowd.portal"; denied == own {
 				t.Errorf("%s subscribes to %s: refused %v, want %v", role, subject, denied, !own)
 			}
 			_ = sub.Unsubscribe()

@@ -158,6 +158,7 @@ func (r *portalRole) run(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- r.server.Serve(r.listener) }()
 	go r.witness.watch(ctx)
+	go tellCrowded(ctx, r.people.Waits(), r.js.Conn())
 	select {
 	case err := <-failed:
 		if errors.Is(err, http.ErrServerClosed) {

@@ -97,7 +97,7 @@ func (s *system) start(ctx context.Context, roles []string) (*running, error) {
 		switch role {
 		case roleWorker:
 			if r.worker, err = s.newWorker(ctx, m); err == nil {
-				r.registry.MustRegister(r.worker.brake.held)
+				r.registry.MustRegister(r.worker.brake.held, r.worker.crowd.slowed)
 			}
 		case roleMailer:
 			if r.mailer, err = s.newMailer(ctx, m); err == nil {

@@ -48,6 +48,7 @@ type health interface {
 	Ping(ctx context.Context) error
 	Writable(ctx context.Context) error
 	Crowded() bool
+	Waits() <-chan struct{}
 }
 
 func loadConfig(c *cobra.Command) (Config, error) {
@@ -195,6 +196,9 @@ func (b bucketPeople) Writable(context.Context) error { return nil }
 
 // Crowded tells it of the hashes that are made here.
 func (b bucketPeople) Crowded() bool { return b.Hasher.Crowded() }
+
+// Waits tells of them, too.
+func (b bucketPeople) Waits() <-chan struct{} { return b.Hasher.Waits() }
 
 func embeddedPeople(ctx context.Context, js jetstream.JetStream) (people, error) {
 	bucket, err := js.KeyValue(ctx, kv.BucketConfig().Bucket)

@@ -18,18 +18,20 @@ import (
 	"usn.no/matricula/worker"
 )
 
-// handlers is the table of contents: what is done about each event.
-func handlers(w *worker.Worker, life *account.Lifecycle) {
-	worker.Handle(w, life.EmployeeRegistered)
-	worker.Handle(w, life.EmployeeUpdated)
-	worker.Handle(w, life.EmployeeEnded)
-	worker.Handle(w, life.EmployeeCancelled)
-	worker.Handle(w, life.EmployeeIDChanged)
-	worker.Handle(w, life.StudentRegistered)
-	worker.Handle(w, life.StudentUpdated)
-	worker.Handle(w, life.SONumberIssued)
-	worker.Handle(w, life.StudentEnded)
-	worker.Handle(w, life.StudentIDChanged)
+// handlers is the table of contents: what is done about each event. What the
+// sources tell of can wait while people wait in a portal; orders and clicks
+// cannot.
+func handlers(w *worker.Worker, life *account.Lifecycle, crowd *stream.Crowd) {
+	worker.Handle(w, inTurn(crowd, life.EmployeeRegistered))
+	worker.Handle(w, inTurn(crowd, life.EmployeeUpdated))
+	worker.Handle(w, inTurn(crowd, life.EmployeeEnded))
+	worker.Handle(w, inTurn(crowd, life.EmployeeCancelled))
+	worker.Handle(w, inTurn(crowd, life.EmployeeIDChanged))
+	worker.Handle(w, inTurn(crowd, life.StudentRegistered))
+	worker.Handle(w, inTurn(crowd, life.StudentUpdated))
+	worker.Handle(w, inTurn(crowd, life.SONumberIssued))
+	worker.Handle(w, inTurn(crowd, life.StudentEnded))
+	worker.Handle(w, inTurn(crowd, life.StudentIDChanged))
 	worker.Handle(w, life.PasswordCompromised)
 	worker.Handle(w, life.ChangeRequired)
 	worker.Handle(w, life.AccountSuspended)
@@ -68,6 +70,7 @@ type workerRole struct {
 	intake  *worker.Worker
 	metrics *worker.Metrics
 	brake   *brakeWatch
+	crowd   *crowdWatch
 	trial   trial
 }
 
@@ -85,7 +88,7 @@ func (s *system) newWorker(ctx context.Context, m *worker.Metrics) (*workerRole,
 	}
 	pub := s.publisher(js)
 	r := &workerRole{system: s, js: js, people: p, metrics: m, pub: pub, waiting: &stream.Waiting{JS: js, Settings: s.settings()}}
-	r.trial = trial{try: p.Writable, log: s.log}
+	r.trial, r.crowd = trial{try: p.Writable, log: s.log}, newCrowdWatch(s.log)
 	life := s.lifecycle()
 	life.Directory, life.Claims = watchDirectory(p), watchClaims(stream.NewClaims(pub))
 	life.Publisher, life.Waiting = watchPublisher(pub), watchWaiting(r.waiting)
@@ -146,7 +149,7 @@ func (r *workerRole) work(name string) *worker.Worker {
 		Conn: r.js.Conn(), Aside: &stream.Aside{Publisher: r.pub, Clock: r.settings().Clock}, Publisher: r.pub,
 		Log: r.log, Name: name, Metrics: r.metrics, Attempts: r.cfg.Worker.Attempts, Now: r.clock.Now,
 	}
-	handlers(w, r.life)
+	handlers(w, r.life, r.crowd.Crowd)
 	return w
 }
 
@@ -164,6 +167,7 @@ func (r *workerRole) run(ctx context.Context) error {
 	g.Go(func() error { return r.runDue(ctx) })
 	g.Go(func() error { return r.sweep(ctx) })
 	g.Go(func() error { return r.brake.run(ctx) })
+	g.Go(func() error { return r.crowd.Run(ctx, r.js.Conn()) })
 	g.Go(func() error { return r.remember(ctx) })
 	return g.Wait()
 }
