@@ -22,9 +22,11 @@ const (
 
 // NewServer is an http.Server with the limits a public listener needs.
 func NewServer(addr string, h http.Handler) *http.Server {
+	all := &conns{}
 	return &http.Server{
 		Addr:              addr,
-		Handler:           h,
+		Handler:           all.sparing(h),
+		ConnState:         all.state,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      45 * time.Second,

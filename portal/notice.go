@@ -177,6 +177,9 @@ func (s *site) tell(w http.ResponseWriter, r *http.Request, lang string, n *noti
 	if n.retry > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(n.retry.Seconds())))
 	}
+	if n.status == http.StatusServiceUnavailable {
+		lastOf(w) // whoever comes again does so in a while
+	}
 	page := noticePage{Body: n.body, Steps: n.steps, Action: n.action, Others: n.others, Username: username}
 	if q := requestOf(r); q.err != nil {
 		page.Request = q.id
