@@ -40,19 +40,16 @@ func openingRows(r *report, p *place, portal *proc, active, people []person, lin
 	p.publish(p.announce(more))
 	last := p.state("INTAKE", "").LastSeq
 	p.nice = unitNice(p.t)
+	made := p.stored("AUDIT", "audit.account.created.>")
 	w, _ := p.serve("worker", "worker-"+o.name)
 	p.nice, p.served = "", p.served+1
-	began, drained := time.Now(), make(chan time.Duration, 1)
-	go func() {
-		defer close(drained) // also where it fails
-		p.until(time.Minute+time.Duration(len(more))*time.Second/20, "the intake is worked off", func() bool { return p.past(last) })
-		drained <- time.Since(began)
-	}()
-	signing, meter := p.keepSigningIn(active), p.meter(portal, w)
+	signing, meter, began := p.keepSigningIn(active), p.meter(portal, w), time.Now()
 	c := p.arrive(people, links, rate)
+	intake := registered{took: time.Since(began)}
 	cores := meter()
 	signed := signing()
-	intake := registered{n: len(more), took: <-drained}
+	intake.n = p.stored("AUDIT", "audit.account.created.>") - made // while people came; the rest is done once they have gone
+	p.until(time.Minute+time.Duration(len(more))*time.Second/20, "the intake is worked off", func() bool { return p.past(last) })
 	p.drained(2 * time.Minute) // what the last of them left to the worker, too
 	w.stop()
 	intake.census = p.census(more, before)
@@ -81,7 +78,7 @@ func (r *report) opening(work string, o window, c *crowd, n int, intake register
 	line := row{
 		work: work, what: fmt.Sprintf("%.1f of the portal's rate, %d people in %.0f s", o.share, n, o.span.Seconds()),
 		figure: fmt.Sprintf("button: p50 %s, p99 %s; slowest page before it: p99 %s", ms(p50), ms(p99), ms(page)),
-		cost:   fmt.Sprintf("%s; intake %s beside it, at the lower priority of its unit", cores, perSecond(intake.rate())),
+		cost:   fmt.Sprintf("%s; intake %s beside it, which gives way; its worker has the priority of its unit", cores, perSecond(intake.rate())),
 		harm: fmt.Sprintf("%d of %d done, %d refused with 503, %d errors, %d outside in the end; intake: %s",
 			c.done, n, c.refused, len(c.errs), outside, intake),
 	}
