@@ -22,8 +22,9 @@ type ldapadd struct {
 
 // added is how that went.
 type added struct {
-	n    int
-	took time.Duration
+	n     int
+	took  time.Duration
+	turns []float64 // the rate of each turn, where there were several
 }
 
 // rate is entries a second.

@@ -103,4 +103,5 @@ func (p *place) letterRows(r *report, box *sink, n int) {
 		cost: fmt.Sprintf("mailer %s, broker %s", ms(cpu(pid)/each), ms((cpu(p.brokerPID())-broker)/each)), harm: fmt.Sprintf("%d, %d, –", lost, doubled),
 	})
 	m.stop()
+	p.sourceRows(r, work, box, n, len(box.last), rate)
 }

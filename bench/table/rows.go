@@ -45,6 +45,7 @@ func loopRows(t testing.TB, r *report, server string, peers map[string][]string,
 			r.add(line)
 			r.rate(how, width, x.rate)
 			r.value(fmt.Sprintf("loops.%s.%d", how, width), x.rate)
+			r.value(fmt.Sprintf("loops.%s.%d.cost", how, width), millis(x.loop+x.broker))
 			r.value(fmt.Sprintf("loops.%s.%d.turned", how, width), float64(x.inversions))
 		}
 	}

@@ -94,7 +94,7 @@ func (x programs) rows(part string) func(t testing.TB, r *report) {
 	return map[string]func(t testing.TB, r *report){
 		"footprint":     func(t testing.TB, r *report) { footprintRows(t, r, x.matricula) },
 		"latency":       func(t testing.TB, r *report) { latencyRows(t, r, x.matricula, size(250, 1000)) },
-		"registrations": func(t testing.TB, r *report) { registrationRows(t, r, x.matricula, size(8000, 20000)) },
+		"registrations": func(t testing.TB, r *report) { registrationRows(t, r, x.matricula, size(6000, 20000)) },
 		"takeover":      func(t testing.TB, r *report) { takeoverRows(t, r, x.matricula, size(1500, 6000)) },
 		"loops": func(t testing.TB, r *report) {
 			loopRows(t, r, x.server, x.loops, []int{1, 16, 64}, size(4000, 20000), kills())
