@@ -114,7 +114,7 @@ func TestOthersSeeOnlyActivePeopleWhoMayBePublished(t *testing.T) {
 	}
 	for _, filter := range []string{ // what is not shown must not be told by a search either
 		"(norEduPersonNIN=17912099991)", "(norEduPersonNIN=*)", "(norEduPersonLIN=*)", "(norEduPersonLegalName=*)", "(norEduPersonBirthDate=*)",
-		"(userPassword=*)", "(matriculaId=*)", "(matriculaNumber=*)", "(matriculaInvitation=*)", "(matriculaUnsent=*)", "(matriculaAddress=*)",
+		"(userPassword=*)", "(matriculaId=*)", "(matriculaNumber=*)", "(matriculaInvitation=*)", "(matriculaInvitationId=*)", "(matriculaUnsent=*)", "(matriculaAddress=*)",
 		"(matriculaHandle=src.active1)", "(matriculaPasswordKept=*)", "(schacUserStatus=" + s.status("pending") + ")", "(uid=pending1)",
 		"(uid=protected1)", "(&(uid=active1)(matriculaMobile=+4790000000))",
 	} {
@@ -266,6 +266,7 @@ func TestEveryForbiddenActionIsRefused(t *testing.T) {
 			"opens a window":           s.replace("active1", "matriculaOpenUntil", "20300101000000Z"),
 			"makes an invitation":      s.add("active1", "matriculaInvitation", "forged;reset;x;y"),
 			"replaces invitations":     s.replace("active1", "matriculaInvitation", "forged;reset;x;y"),
+			"names an invitation":      s.add("active1", "matriculaInvitationId", "forged"),
 			"removes a fact":           s.replace("active1", "matriculaUnsent"),
 			"raises a closed account":  s.move("closed1", "closed", "active"),
 			"closes an account":        s.move("active1", "active", "closed"),

@@ -45,6 +45,11 @@ func (l layout) changes(was, now account.Account) (changes, error) {
 		if a.write == guard || a.write == many {
 			c.remove, c.add = without(o, w), without(w, o)
 		}
+		if a.write == pointer {
+			if c.add = without(w, o); len(c.add) == 0 {
+				continue
+			}
+		}
 		cs = append(cs, c)
 	}
 	return cs, nil

@@ -29,6 +29,7 @@ type Directory struct {
 	hasher *Hasher
 	binds  slots
 	writes chan struct{} // one in it for each write that the server has
+	old    chan struct{} // one in it while an old invitation is looked for
 }
 
 var (
@@ -52,6 +53,7 @@ func Open(ctx context.Context, c Config) (*Directory, error) {
 		hasher: NewHasher(c.Argon2, c.Hashers),
 		binds:  newSlots(c.Hashers),
 		writes: make(chan struct{}, writesAtOnce),
+		old:    make(chan struct{}, 1),
 	}
 	if err := dir.Ping(ctx); err != nil {
 		dir.Close()
@@ -74,49 +76,6 @@ func (d *Directory) Ping(ctx context.Context) error {
 		return fmt.Errorf("ldap: %w: %s is not there or not to be seen by this service account", account.ErrUnavailable, d.layout.people())
 	}
 	return translate("ping", err)
-}
-
-// Find reads one account. Where a key fits several entries none of them is the
-// answer.
-func (d *Directory) Find(ctx context.Context, k account.Key) (account.Account, error) {
-	if !Possible(k.Value) {
-		return account.Account{}, account.ErrNotFound
-	}
-	base, scope, filter, err := d.layout.lookup(k)
-	if err != nil {
-		return account.Account{}, err
-	}
-	var found []*ldap.Entry
-	err = d.ask(ctx, func(c *ldap.Conn) error {
-		r, err := c.Search(ldap.NewSearchRequest(base, scope, ldap.NeverDerefAliases, 2, 0, false, filter, wanted, nil))
-		if r != nil {
-			found = r.Entries
-		}
-		return err
-	})
-	switch code := answered(err); {
-	case code == ldap.LDAPResultNoSuchObject && scope == ldap.ScopeBaseObject:
-		return account.Account{}, account.ErrNotFound
-	case code == ldap.LDAPResultSizeLimitExceeded && len(found) > 1:
-	case code == ldap.LDAPResultSizeLimitExceeded: // by a limit of the server's own: it found more than it says
-		return account.Account{}, fmt.Errorf("ldap search: %w: %s", account.ErrUnavailable, described(err))
-	case err != nil:
-		return account.Account{}, translate("search", err)
-	}
-	if len(found) > 1 {
-		return account.Account{}, fmt.Errorf("ldap: %s names more than one entry", k.Kind)
-	}
-	if len(found) == 0 {
-		return account.Account{}, account.ErrNotFound
-	}
-	a, err := d.layout.decode(found[0])
-	if err != nil {
-		return account.Account{}, err
-	}
-	if !Has(a, k) { // the server compares more kindly than we do
-		return account.Account{}, account.ErrNotFound
-	}
-	return a, nil
 }
 
 // Create writes the entry of a.Username.
@@ -159,7 +118,7 @@ func (d *Directory) Update(ctx context.Context, was, now account.Account) error 
 		changes = append(changes, change{name: userPassword, replace: true})
 	}
 	if !now.Erased.IsZero() && was.Erased.IsZero() {
-		changes = append(changes, change{name: passwordKept, replace: true})
+		changes = append(changes, change{name: passwordKept, replace: true}, change{name: invitationID, replace: true})
 		if err := d.strip(ctx, was); err != nil {
 			return err
 		}

@@ -188,6 +188,7 @@ func (v values) secrets(a account.Account) error {
 			return err
 		}
 		v.set(invitation, s)
+		v.set(invitationID, i.ID)
 	}
 	return nil
 }

@@ -173,6 +173,12 @@ func TestChangesMakeTheNewAccountOutOfTheOld(t *testing.T) {
 		now.Revision = was.Revision + 1
 		want, _ := l.encode(now)
 		for _, name := range wanted {
+			if name == invitationID { // may name what is spent
+				if missing := without(want[name], got[name]); len(missing) > 0 {
+					t.Fatalf("no search finds the invitations %q", missing)
+				}
+				continue
+			}
 			if !sameSet(got[name], want[name]) {
 				t.Fatalf("%s becomes %q, not %q", name, got[name], want[name])
 			}

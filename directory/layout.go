@@ -19,6 +19,7 @@ const (
 	revision     = "matriculaRevision"
 	accountID    = "matriculaId"
 	invitation   = "matriculaInvitation"
+	invitationID = "matriculaInvitationId"
 	unsent       = "matriculaUnsent"
 	turn         = "matriculaTurn"
 	passwordKept = "matriculaPasswordKept"
@@ -26,10 +27,11 @@ const (
 
 // How an attribute is written.
 const (
-	fixed  = iota // with the entry, never after
-	guard         // by deleting what was read and adding what is to be
-	single        // by replacing its value
-	many          // value by value
+	fixed   = iota // with the entry, never after
+	guard          // by deleting what was read and adding what is to be
+	single         // by replacing its value
+	many           // value by value
+	pointer        // by adding what is new: what points to nothing any more misleads nobody
 )
 
 // attributes is what an account is made of in the directory, in the order in
@@ -40,7 +42,7 @@ var attributes = []struct {
 }{
 	{"objectClass", fixed}, {"uid", fixed}, {accountID, fixed}, {"eduPersonPrincipalName", fixed}, {"schacHomeOrganization", fixed},
 	{revision, guard}, {userStatus, guard},
-	{invitation, many},
+	{invitation, many}, {invitationID, pointer},
 	{"cn", single}, {"sn", single}, {"givenName", single}, {"displayName", single}, {"norEduPersonLegalName", single},
 	{"matriculaNameForm", many},
 	{"preferredLanguage", single}, {"norEduPersonBirthDate", single}, {"norEduPersonNIN", single}, {"norEduPersonLIN", many},
@@ -90,6 +92,10 @@ func (l layout) lin(r account.Role) string { return l.realm + ":" + lin(r) }
 
 func lin(r account.Role) string { return r.Kind + ":" + r.Key }
 
+// byOldInvitation finds an invitation that a version wrote which knew no
+// matriculaInvitationId.
+const byOldInvitation = "old invitation"
+
 // lookup is the search that finds a key, by an index of its own.
 func (l layout) lookup(k account.Key) (base string, scope int, filter string, err error) {
 	value := ldap.EscapeFilter(k.Value)
@@ -100,7 +106,9 @@ func (l layout) lookup(k account.Key) (base string, scope int, filter string, er
 	case account.ByID:
 		filter = "(" + accountID + "=" + value + ")"
 	case account.ByInvitation:
-		filter = "(" + invitation + "=" + value + ";*)"
+		filter = "(" + invitationID + "=" + value + ")"
+	case byOldInvitation:
+		filter = "(&(" + invitation + "=" + value + ";*)(!(" + invitationID + "=*)))"
 	case account.ByHandle:
 		filter = "(matriculaHandle=" + value + ")"
 	case account.ByLIN:
@@ -142,7 +150,7 @@ func Has(a account.Account, k account.Key) bool {
 		return a.ID == k.Value
 	case account.ByUsername:
 		return strings.EqualFold(a.Username, k.Value)
-	case account.ByInvitation:
+	case account.ByInvitation, byOldInvitation:
 		_, ok := a.Invitation(k.Value)
 		return ok
 	case account.ByHandle:

@@ -126,8 +126,7 @@ func unpack[T any](s string) (v T, err error) {
 	return v, d.Decode(&v)
 }
 
-// The invitation's ID stands first, where an index finds it:
-// "<id>;<purpose>;<created>;<expires>".
+// An invitation is "<id>;<purpose>;<created>;<expires>".
 func packInvitation(i account.Invitation) (string, error) {
 	for _, s := range []string{i.ID, i.Purpose} {
 		if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == ';' }) {
