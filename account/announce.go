@@ -101,7 +101,7 @@ func (l *Lifecycle) announce(ctx context.Context, a announcement, ids []events.I
 	}
 	id := l.Identity.AccountID(a.Source, a.Subject)
 	a.usernames = l.candidates(a, id)
-	claim, made, err := l.claim(ctx, id, l.handles(a), a.usernames)
+	claim, made, err := l.claim(ctx, id, l.handles(a), a.usernames, a.kind == Employee)
 	if err != nil {
 		return parked(a.Meta, err, "data.identifiers")
 	}

@@ -102,18 +102,24 @@ func settled(held map[string][]byte) (Claim, error) {
 // claim finds or makes the claim that all handles share. The common case, a
 // new person, is one indivisible write of all handles and the username, and made
 // tells so; every other case reads what is held and joins it. names yields
-// username candidates; it is endless.
-func (l *Lifecycle) claim(ctx context.Context, id string, handles []string, names func(func(string) bool)) (c Claim, made bool, err error) {
+// username candidates; it is endless. Where others may well have the first of
+// them, shared, it is looked at before: a claim that is refused costs everybody
+// who is written together with it a look at what they have, and one more write.
+func (l *Lifecycle) claim(ctx context.Context, id string, handles []string, names func(func(string) bool), shared bool) (c Claim, made bool, err error) {
 	next, stop := iter.Pull(iter.Seq[string](names))
 	defer stop()
 	var ahead []string
 	for size := 1; ; {
 		if len(ahead) == 0 {
-			var err error
-			if ahead, err = l.unclaimed(ctx, next, size); err != nil {
+			var held map[string][]byte
+			if ahead, held, err = l.unclaimed(ctx, handles, next, size, shared); err != nil {
 				return Claim{}, false, err
 			}
-			size = min(max(size*4, 8), 128)
+			size = min(size*4, 128)
+			if len(held) > 0 {
+				c, err = l.joined(ctx, handles, held)
+				return c, false, err
+			}
 			continue
 		}
 		name := ahead[0]
@@ -128,37 +134,49 @@ func (l *Lifecycle) claim(ctx context.Context, id string, handles []string, name
 		}
 		_, nameIsTaken := held[UsernameHandle(name)]
 		delete(held, UsernameHandle(name))
-		theirs, err := l.whose(ctx, held)
+		c, err = l.joined(ctx, handles, held)
 		if errors.Is(err, errUnclaimed) && nameIsTaken {
 			continue // the username alone is held: the next candidate
 		}
-		if err != nil {
-			return Claim{}, false, err
-		}
-		return theirs, false, l.join(ctx, theirs, handles, held)
+		return c, false, err
 	}
 }
 
-// unclaimed are those of the next n usernames that nobody holds. The first is
-// simply tried; where many share a name, whole blocks are looked through at
-// once.
-func (l *Lifecycle) unclaimed(ctx context.Context, next func() (string, bool), n int) ([]string, error) {
-	var names, keys []string
+// joined finds whose the handles are that are held, and takes the others for it.
+func (l *Lifecycle) joined(ctx context.Context, handles []string, held map[string][]byte) (Claim, error) {
+	theirs, err := l.whose(ctx, held)
+	if err != nil {
+		return Claim{}, err
+	}
+	return theirs, l.join(ctx, theirs, handles, held)
+}
+
+// unclaimed are those of the next n usernames that nobody holds. A first one
+// that is nobody else's is simply tried; where many share a name, whole blocks
+// are looked through at once, and so are the handles: the name is the person's
+// own where they are held.
+func (l *Lifecycle) unclaimed(ctx context.Context, handles []string, next func() (string, bool), n int, shared bool) (names []string, held map[string][]byte, err error) {
+	var keys []string
 	for range n {
 		name, ok := next()
 		if !ok {
-			return nil, errors.New("usernames: there are no more")
+			return nil, nil, errors.New("usernames: there are no more")
 		}
 		names, keys = append(names, name), append(keys, UsernameHandle(name))
 	}
-	if n == 1 {
-		return names, nil
+	if n == 1 && !shared {
+		return names, nil, nil
 	}
-	held, err := l.Claims.Read(ctx, keys)
+	if n > 1 {
+		keys = append(keys, handles...)
+	}
+	found, err := l.Claims.Read(ctx, keys)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return slices.DeleteFunc(names, func(name string) bool { _, ok := held[UsernameHandle(name)]; return ok }), nil
+	names = slices.DeleteFunc(names, func(name string) bool { _, ok := found[UsernameHandle(name)]; return ok })
+	maps.DeleteFunc(found, func(key string, _ []byte) bool { return !slices.Contains(handles, key) })
+	return names, found, nil
 }
 
 // join takes the handles that the person did not have yet for a claim that
