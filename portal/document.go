@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"html/template"
 	"io/fs"
 	"os"
 	"strings"
@@ -27,14 +28,16 @@ type document struct {
 	Version string
 	Hash    string // hex SHA-256 of the text as shown
 	Title   string
-	Blocks  []block
-	Below   bool // its headings stand below one of the page
+	Body    template.HTML // on a page of its own
+	Part    template.HTML // below a heading of another page
+
+	blocks []block
 }
 
-// below is d as a part of a page.
-func (d document) below() document {
-	d.Below = true
-	return d
+// blocks is what a document is written from.
+type blocks struct {
+	Blocks []block
+	Below  bool
 }
 
 // block is a heading, a list or a paragraph.
@@ -91,7 +94,7 @@ func parseDocument(b []byte, in Institution) (document, error) {
 	for paragraph := range strings.SplitSeq(body, "\n\n") {
 		d.add(strings.TrimSpace(paragraph))
 	}
-	if d.Title == "" || len(d.Blocks) == 0 {
+	if d.Title == "" || len(d.blocks) == 0 {
 		return document{}, errors.New(`text has no "# title" or nothing below it`)
 	}
 	return d, nil
@@ -105,7 +108,7 @@ func (d *document) add(paragraph string) {
 		if title, ok := strings.CutPrefix(line, "# "); ok {
 			d.Title = title
 		} else if heading, ok := strings.CutPrefix(line, "## "); ok {
-			d.Blocks = append(d.Blocks, block{Heading: heading})
+			d.blocks = append(d.blocks, block{Heading: heading})
 		} else if item, ok := strings.CutPrefix(line, "- "); ok {
 			items = append(items, item)
 		} else if len(items) > 0 && line != "" {
@@ -115,9 +118,9 @@ func (d *document) add(paragraph string) {
 		}
 	}
 	if len(text) > 0 {
-		d.Blocks = append(d.Blocks, block{Text: strings.Join(text, " ")})
+		d.blocks = append(d.blocks, block{Text: strings.Join(text, " ")})
 	}
 	if len(items) > 0 {
-		d.Blocks = append(d.Blocks, block{Items: items})
+		d.blocks = append(d.blocks, block{Items: items})
 	}
 }

@@ -3,8 +3,14 @@ package portal
 import (
 	"bytes"
 	"embed"
+	"errors"
+	"fmt"
+	"html"
 	"html/template"
+	"io/fs"
 	"net/http"
+	"regexp"
+	"strings"
 	"sync"
 	"time"
 )
@@ -12,23 +18,93 @@ import (
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-// pages is every template of the site, in one set: what the pages share is kept
-// and looked through once. A page stands between "top" and "bottom".
-type pages struct{ all *template.Template }
+// pages is every template of the site, in one set for each language, which holds
+// the words that are the same for everybody: a page is mostly such, and they are
+// looked up and escaped once. A page stands between "top" and "bottom".
+type pages struct {
+	sets   map[string]*template.Template
+	frames sync.Map // frame → []byte; as many as there are pages in all languages
+}
 
-func loadPages() (pages, error) {
-	all, err := template.New("pages").Option("missingkey=error").ParseFS(templateFiles, "templates/*.html")
-	return pages{all}, err
+// frame is all that the top or the bottom of a page depends on: constants of
+// this package, nothing that a request brings.
+type frame struct {
+	part, lang, title, path string
+	problems                bool
+}
+
+func (s *site) loadPages() error {
+	files, err := fs.Glob(templateFiles, "templates/*.html")
+	if err != nil {
+		return err
+	}
+	s.pages.sets = map[string]*template.Template{}
+	for _, lang := range offered() {
+		set := template.New("pages").Option("missingkey=error")
+		for _, name := range files {
+			text, err := templateFiles.ReadFile(name)
+			if err == nil {
+				text, err = s.worded(lang, text)
+			}
+			if err == nil {
+				_, err = set.Parse(string(text))
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		s.pages.sets[lang] = set
+	}
+	return nil
+}
+
+// worded is a template with the words of a language in it, where nothing is filled
+// into them but the institution's name. They are escaped for every place where
+// one stands: between tags and in quoted attributes that hold plain text.
+func (s *site) worded(lang string, text []byte) ([]byte, error) {
+	var missing error
+	word := regexp.MustCompile(`\{\{\$?\.T "([a-z0-9_]+)"\}\}`)
+	v := view{Lang: lang, Institution: s.Institution.in(lang), site: s}
+	return word.ReplaceAllFunc(text, func(found []byte) []byte {
+		t, err := v.T(string(word.FindSubmatch(found)[1]))
+		missing = errors.Join(missing, err)
+		return []byte(strings.ReplaceAll(html.EscapeString(t), "{", "&#123;")) // a brace could begin an action
+	}), missing
 }
 
 // render writes a page into b.
-func (p pages) render(b *bytes.Buffer, page string, v view) error {
-	for _, part := range []string{"top", page, "bottom"} {
-		if err := p.all.ExecuteTemplate(b, part, v); err != nil {
+func (p *pages) render(b *bytes.Buffer, page string, v view) error {
+	if err := p.framed(b, frame{"top", v.Lang, v.Title, v.Path, len(v.Problems) > 0}, v); err != nil {
+		return err
+	}
+	if err := p.sets[v.Lang].ExecuteTemplate(b, page, &v); err != nil {
+		return err
+	}
+	return p.framed(b, frame{part: "bottom", lang: v.Lang}, v)
+}
+
+// framed writes a top or a bottom, which a template has written once.
+func (p *pages) framed(b *bytes.Buffer, f frame, v view) error {
+	kept, ok := p.frames.Load(f)
+	if !ok {
+		var first bytes.Buffer
+		if err := p.sets[f.lang].ExecuteTemplate(&first, f.part, &v); err != nil {
 			return err
 		}
+		kept, _ = p.frames.LoadOrStore(f, first.Bytes())
 	}
+	_, _ = b.Write(kept.([]byte))
 	return nil
+}
+
+// written is a document as pages show it: as one of its own, and as a part of
+// another, where its headings stand lower.
+func (p *pages) written(lang string, d document) (document, error) {
+	var own, part bytes.Buffer
+	set := p.sets[lang]
+	err := errors.Join(set.ExecuteTemplate(&own, "blocks", blocks{d.blocks, false}), set.ExecuteTemplate(&part, "blocks", blocks{d.blocks, true}))
+	d.blocks, d.Body, d.Part = nil, template.HTML(own.String()), template.HTML(part.String()) //nolint:gosec // a template has escaped both
+	return d, err
 }
 
 // view is what a template sees. Its methods hold the words, so that a template
@@ -54,12 +130,12 @@ type problem struct {
 }
 
 // T is one text in the page's language.
-func (v view) T(key string, pairs ...any) (string, error) {
+func (v *view) T(key string, pairs ...any) (string, error) {
 	return v.site.languages.text(v.Lang, key, append(pairs, "institution", v.Institution.Name)...)
 }
 
 // Problem is the text of the problem with a field, or "".
-func (v view) Problem(field string) string {
+func (v *view) Problem(field string) string {
 	for _, p := range v.Problems {
 		if p.Field == field {
 			return p.Text
@@ -69,11 +145,11 @@ func (v view) Problem(field string) string {
 }
 
 // Day and Clock are a moment as Norwegian clocks show it.
-func (v view) Day(t time.Time) string   { return v.site.day(v.Lang, t) }
-func (v view) Clock(t time.Time) string { return v.site.clock(v.Lang, t) }
+func (v *view) Day(t time.Time) string   { return v.site.day(v.Lang, t) }
+func (v *view) Clock(t time.Time) string { return v.site.clock(v.Lang, t) }
 
 // Languages are the language links, each in its own language.
-func (v view) Languages() []languageLink {
+func (v *view) Languages() []languageLink {
 	var links []languageLink
 	for _, code := range offered() {
 		links = append(links, languageLink{Code: code, Href: v.Path + "?lang=" + code, Current: code == v.Lang,

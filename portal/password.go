@@ -44,7 +44,7 @@ func (s *site) choose(w http.ResponseWriter, r *http.Request) {
 
 func (s *site) passwordPage(w http.ResponseWriter, r *http.Request, proof account.Proof, form passwordForm, problems []problem) {
 	lang := s.languageOf(w, r, proof.Language)
-	form.Proof, form.Rules, form.Limits = proof, s.rules[lang].below(), s.Password
+	form.Proof, form.Rules, form.Limits = proof, s.rules[lang], s.Password
 	form.Reset = proof.Purpose == account.PurposeReset
 	form.Names = strings.Join(proof.Names, " ")
 	if form.Answers == nil {

@@ -168,7 +168,7 @@ func (p *Portal) site() (*site, error) {
 	if s.languages, err = loadLanguages(); err != nil {
 		return nil, err
 	}
-	if s.pages, err = loadPages(); err != nil {
+	if err := s.loadPages(); err != nil {
 		return nil, err
 	}
 	if s.assets, err = loadAssets(s.Institution.ThemeDir); err != nil {
@@ -218,6 +218,15 @@ func (s *site) loadDocuments() error {
 	if s.privacy, err = loadDocuments("privacy", in.PrivacyDir, in); err != nil {
 		return err
 	}
-	s.access, err = loadDocuments("accessibility", "", in)
-	return err
+	if s.access, err = loadDocuments("accessibility", "", in); err != nil {
+		return err
+	}
+	for _, all := range []documents{s.rules, s.privacy, s.access} {
+		for lang, d := range all {
+			if all[lang], err = s.pages.written(lang, d); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -66,7 +66,7 @@ func (s *site) undecidedAbout(w http.ResponseWriter, r *http.Request) (account.O
 
 func (s *site) acceptPage(w http.ResponseWriter, r *http.Request, own account.Own, form acceptForm, problems []problem) {
 	lang := s.languageOf(w, r, own.Language)
-	form.Rules, form.Before = s.rules[lang].below(), own.Rules
+	form.Rules, form.Before = s.rules[lang], own.Rules
 	title := "accept_title"
 	if form.Before.Version != "" {
 		title = "accept_changed_title"
