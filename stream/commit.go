@@ -154,6 +154,9 @@ func (c *committer) carry(w *wire, round []*effect) {
 func (c *committer) take() (round []*effect, over bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.batchBehindBatch() {
+		return nil, false
+	}
 	c.queue = slices.DeleteFunc(c.queue, func(e *effect) bool {
 		if e.ctx.Err() == nil {
 			return false
@@ -185,6 +188,14 @@ func (c *committer) take() (round []*effect, over bool) {
 	c.queue = left
 	c.begin(round)
 	return round, c.closed && c.rounds == 0 && len(left) == 0
+}
+
+// batchBehindBatch tells at a glance that the next round would be a batch and
+// that another is under way: with a hundred persons in hand somebody comes every
+// moment, and a look at all that wait would be in vain each time. With the lock.
+func (c *committer) batchBehindBatch() bool {
+	return c.batching && len(c.queue) > 0 && c.queue[0].ctx.Err() == nil && len(c.queue[0].msgs) > 1 &&
+		!slices.ContainsFunc(c.queue[0].msgs, func(m *nats.Msg) bool { return c.busy[m.Subject] })
 }
 
 // begin notes what is under way. With the lock.
