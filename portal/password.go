@@ -111,12 +111,15 @@ func (s *site) decide(ctx context.Context, w http.ResponseWriter, r *http.Reques
 
 // press is the button, one press of a person at a time.
 func (s *site) press(ctx context.Context, proof account.Proof, choice account.Choice) (account.Receipt, error) {
-	done, err := s.presses.turn(ctx, proof.Username)
+	done, err := s.presses.turn(ctx, proof.Username, choice)
 	if err != nil {
 		return account.Receipt{}, err
 	}
-	defer done()
-	return s.Clicks.Activate(ctx, choice)
+	worked := false
+	defer func() { done(worked) }() // also where it panics
+	receipt, err := s.Clicks.Activate(ctx, choice)
+	worked = err == nil
+	return receipt, err
 }
 
 // undecided answers what cannot be mended on the page.
