@@ -105,7 +105,8 @@ func narrows(have, want jetstream.StreamConfig) []string {
 	return lost
 }
 
-// regroup replaces the lanes where another number of them is wanted. Lanes that
+// regroup replaces the lanes where others are wanted: of another number, or as
+// an older version made them. Lanes that
 // an interrupted regrouping left paused are wanted ones.
 func regroup(ctx context.Context, js jetstream.JetStream, s Settings, force bool) error {
 	old, paused, err := lanes(ctx, js, s)
@@ -114,8 +115,8 @@ func regroup(ctx context.Context, js jetstream.JetStream, s Settings, force bool
 	}
 	if len(old) > 0 {
 		if !force {
-			return fmt.Errorf("stream %s has lanes of another number (%s), %d are wanted: stop the workers, then say force",
-				Intake, old[0].Name, s.Lanes)
+			return fmt.Errorf("stream %s has other lanes (%s) than are wanted (%s): stop the workers, then say force",
+				Intake, old[0].Name, laneName(0, s.Lanes))
 		}
 		from := old[0].AckFloor.Stream
 		for _, lane := range old {
@@ -141,7 +142,7 @@ func regroup(ctx context.Context, js jetstream.JetStream, s Settings, force bool
 	return nil
 }
 
-// lanes are the durables of INTAKE that are of another number than wanted, and
+// lanes are the durables of INTAKE that are others than wanted, and
 // of the wanted ones those that are paused.
 func lanes(ctx context.Context, js jetstream.JetStream, s Settings) (old, paused []*jetstream.ConsumerInfo, err error) {
 	st, err := js.Stream(ctx, Intake)
@@ -151,7 +152,9 @@ func lanes(ctx context.Context, js jetstream.JetStream, s Settings) (old, paused
 	list := st.ListConsumers(ctx)
 	for info := range list.Info() {
 		switch {
-		case !strings.HasPrefix(info.Name, "intake-"):
+		case strings.HasPrefix(info.Name, oldLanePrefix):
+			old = append(old, info)
+		case !strings.HasPrefix(info.Name, lanePrefix):
 		case !strings.HasSuffix(info.Name, fmt.Sprintf("-of-%d", s.Lanes)):
 			old = append(old, info)
 		case info.Paused:

@@ -145,18 +145,30 @@ func complete(c *jetstream.StreamConfig, s Settings) {
 
 // laneName is the durable of one lane. It holds the number of lanes, because
 // lanes of another number share partitions with it.
-func laneName(lane, of int) string { return fmt.Sprintf("intake-%d-of-%d", lane, of) }
+func laneName(lane, of int) string { return fmt.Sprintf("%s%d-of-%d", lanePrefix, lane, of) }
 
-// laneConfig takes every Lanes-th partition. One unacknowledged message at a
-// time keeps the order within its partitions, also when a worker dies: nothing
-// else does (a pin or a hash orders only while nothing fails). The priorities
-// let a worker that has read ahead go on with its lane before others have it.
+// How lanes are called, and how they were while each had one message under way:
+// a worker of that time must not read one that has many.
+const (
+	lanePrefix    = "lane-"
+	oldLanePrefix = "intake-"
+)
+
+// laneWindow is how many messages of a lane may be under way, and so how far
+// others go past one that takes its time.
+const laneWindow = 512
+
+// laneConfig takes every Lanes-th partition. What keeps the order within a lane,
+// also when a worker dies, is that a worker takes up no message before everything
+// ahead of it is done or in its own hands (worker/ahead.go); a pin or a hash
+// orders only while nothing fails. The priorities let a lane stay with the worker
+// that is at work on it.
 func laneConfig(s Settings, lane int) jetstream.ConsumerConfig {
 	var filters []string
 	for p := lane; p < Partitions && s.Lanes > 1; p += s.Lanes { // one lane has all, without looking
 		filters = append(filters, fmt.Sprintf("p.%d.>", p))
 	}
-	c := durable(s, laneName(lane, s.Lanes), 1, filters...)
+	c := durable(s, laneName(lane, s.Lanes), laneWindow, filters...)
 	c.PriorityPolicy, c.PriorityGroups = jetstream.PriorityPolicyPrioritized, []string{laneGroup}
 	return c
 }

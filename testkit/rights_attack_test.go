@@ -32,7 +32,7 @@ func TestAcknowledgementsCannotBeSentToOthers(t *testing.T) {
 	targets := []string{
 		"audit.account.activated.f", "mail.activation.l", "mail.hold.activation.l", "wait.due.INTAKE.1.hr.employee.registered.1", "dead.malformed.x",
 		"$KV.claims.k", "$KV.letters.k", "hr.employee.registered.9", "admissions.student.registered.9",
-		"$JS.API.STREAM.PURGE.AUDIT", "$JS.ACK.INTAKE.intake-0-of-1.1.1.1.1.0", "_INBOX_worker.x",
+		"$JS.API.STREAM.PURGE.AUDIT", "$JS.ACK.INTAKE.lane-0-of-1.1.1.1.1.0", "_INBOX_worker.x",
 	}
 	before := fingerprint(t, b)
 	for role, subject := range own {

@@ -75,7 +75,7 @@ func attempts() []string {
 			list = append(list, "$JS.API.STREAM."+what+"."+s)
 		}
 		for _, what := range []string{"INFO", "DELETE", "MSG.NEXT", "PAUSE", "RESET", "UNPIN", "LEADER.STEPDOWN"} {
-			for _, c := range []string{"mail", "urgent", "due", "access", "intake-0-of-1", "x"} {
+			for _, c := range []string{"mail", "urgent", "due", "access", "lane-0-of-1", "x"} {
 				list = append(list, "$JS.API.CONSUMER."+what+"."+s+"."+c)
 			}
 		}

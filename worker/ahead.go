@@ -1,7 +1,9 @@
 package worker
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -11,57 +13,68 @@ import (
 	"usn.no/matricula/events"
 )
 
-// ahead handles messages of a lane before the broker delivers them. The broker
-// still delivers one at a time, and never past one that is not acknowledged:
-// whoever has a message delivered knows that all before it are done. From there
-// on the stream is read, each person's messages are handled in their order, and
-// those of different persons at the same time. When the broker comes to them
-// they are done already, and only acknowledged.
+// ahead handles many messages of a lane at the same time, each person's in
+// their order. The broker delivers a window of them; a message is taken into the
+// list only when everything of the lane before it is in the list or known to be
+// done, and the list is acknowledged from its beginning on. So whatever
+// somebody else has not finished holds back what comes behind it, also after a
+// crash, when the broker delivers newer messages before those that the dead
+// process had.
 //
 // So each process begins where all that was before is done and leaves nothing
 // out, whether or not another one does the same at the same time: that costs
-// work and no order. A process that dies leaves the lane where it stood, and
-// the next one begins there.
+// work and no order.
 type ahead struct {
 	*lane
 	reader   *reader
-	consumer string
 	prefixes map[string]bool // how the subjects of the lane begin: "p.3."; none: it has all
 	soft     context.Context
 	hard     context.Context
+	wake     chan struct{} // the list was halted, or has room again
 
-	mu        sync.Mutex
-	rest      *sync.Cond       // nothing is in hand
-	items     []*item          // in their order; the lane stands at the first
-	last      map[string]*item // of each person
-	next      uint64           // where to read on
-	delivered uint64           // the consumer's own count at the last delivery
-	unread    int              // how many messages are known to be there
-	reads     int              // reading goes on for this list of items only
-	reading   bool
-	quiet     time.Time // no reading before
-	running   int
-	halted    bool // begin nothing more: one was left
-	width     int  // how many may be in hand; 0: the delivered one alone
-	careful   int  // for so many messages width stays less than it might be
-	hold      *hold
+	most int // messages that the broker may have under way
+
+	// Only the goroutine that reads touches these.
+	busy  time.Time // when the lane last brought something
+	floor floorAsked
+
+	mu      sync.Mutex
+	quiet   *sync.Cond // nothing is in hand
+	items   []*item    // in their order and without a gap
+	parked  []*item    // in their order: something before them is not here
+	known   bool       // all of the lane up to tail is in items or done
+	tail    uint64
+	written time.Time // when the message at tail was stored
+	acked   uint64    // this process has acknowledged all up to here that it had
+	last    map[string]*item
+	ready   []*item // may begin, the oldest first
+	bytes   int     // of what is in the list and not done
+	running int
+	halted  bool // begin nothing more: one was left
+	width   int  // how many may be in hand; 0: the oldest alone
+	careful int  // for so many messages width stays less than it might be
+	rested  *time.Timer
+	ended   time.Time // when one was last done
 }
 
 // item is one message of the list.
 type item struct {
 	course
 	person   string
-	before   *item // of the same person
-	begun    bool
+	before   *item // of the same person, not done
+	after    *item
 	finished bool
-	done     chan struct{}
+	sure     time.Time // when the broker last counted from anew how long it is ours
 }
 
-// newAhead makes the reading ahead of a lane, or nil where it is not wanted or
-// cannot be: the consumer must have one message under way at most and know
-// priorities, and its filters must be whole partitions.
+// windowBytes is how much a lane asks for, and how much may lie in its list
+// when it asks again.
+const windowBytes = 8 << 20
+
+// newAhead makes the list of a lane, or nil where none is wanted or can be: the
+// consumer must know priorities, and its filters must be whole partitions.
 func newAhead(l *lane, info *jetstream.ConsumerInfo) *ahead {
-	if l.w.AtOnce < 1 || !l.alone || l.pull.group == "" {
+	if l.w.AtOnce < 1 || info.Config.PriorityPolicy != jetstream.PriorityPolicyPrioritized {
 		return nil
 	}
 	prefixes := map[string]bool{}
@@ -76,24 +89,21 @@ func newAhead(l *lane, info *jetstream.ConsumerInfo) *ahead {
 		prefixes[prefix] = true
 	}
 	a := &ahead{
-		lane: l, width: l.w.AtOnce, prefixes: prefixes, last: map[string]*item{}, consumer: info.Name, reader: l.w.reader(info.Stream),
+		lane: l, width: l.w.AtOnce, prefixes: prefixes, last: map[string]*item{}, reader: l.w.reader(info.Stream),
+		wake: make(chan struct{}, 1), most: max(info.Config.MaxAckPending, 1),
 	}
-	a.rest = sync.NewCond(&a.mu)
+	a.quiet = sync.NewCond(&a.mu)
 	return a
 }
 
-// most is how long the list may become: so far do others go past a message that
-// takes its time.
-func (a *ahead) most() int { return 8 * max(a.w.AtOnce, readSoon) }
-
-// heed makes the lane careful for as long as the list may have been when a
-// message was delivered in vain: one in it may be what the process died of, and
-// of a message ahead nobody counts how often it was tried. With each delivery
-// fewer are in hand, in the end one alone, which the broker counts.
+// heed makes the lane careful for as many messages as the broker may have had
+// under way when one of them comes again: one of those may be what a process
+// died of. With each delivery fewer are asked for, in the end one alone, so that
+// only what kills is counted.
 func (a *ahead) heed(m *message) {
 	switch n := m.meta.NumDelivered; {
 	case n > 1:
-		a.width, a.careful = a.w.AtOnce>>min(2*(n-1), 63), a.most()
+		a.width, a.careful = a.w.AtOnce>>min(2*(n-1), 63), a.most
 	case a.careful > 0:
 		a.careful--
 	}
@@ -102,90 +112,60 @@ func (a *ahead) heed(m *message) {
 	}
 }
 
-// arrive finds the delivered message in the list, or begins a new list with it.
-func (a *ahead) arrive(m *message) *item {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.heed(m)
-	if a.pull.leased && m.meta.Sequence.Consumer != a.delivered+1 {
-		a.pull.yield() // another one has had something meanwhile
-		a.halted = true
-	}
-	a.delivered = m.meta.Sequence.Consumer
-	if a.halted || len(a.items) == 0 || place(a.items[0].message) != place(m) {
-		a.empty()
-		a.next = place(m) + 1
-		a.append(m)
-	}
-	a.unread = int(m.meta.NumPending) - len(a.items) + 1
-	if a.unread > 0 && a.width > 0 {
-		a.pull.lease()
-	}
-	it := a.items[0]
-	a.advance()
+// newItem is a delivered message.
+func (a *ahead) newItem(m *message) *item {
+	it := &item{person: a.w.key(m.origin.Subject), sure: time.Now()}
+	it.course = course{lane: a.lane, message: m, slot: int(a.w.slots.Add(1)), kept: func() bool { return a.kept(it) }}
 	return it
 }
 
 // append puts a message at the end of the list. With the lock.
-func (a *ahead) append(m *message) {
-	it := &item{person: a.w.key(m.origin.Subject), done: make(chan struct{})}
-	it.course = course{lane: a.lane, message: m, slot: int(a.w.slots.Add(1)), kept: a.kept}
+func (a *ahead) append(it *item) {
 	it.before = a.last[it.person]
+	if it.before != nil {
+		it.before.after = it
+	} else {
+		a.ready = append(a.ready, it)
+	}
 	a.last[it.person] = it
 	a.items = append(a.items, it)
+	a.known, a.tail, a.written = true, it.place(), it.meta.Timestamp
 }
 
-// advance begins what may be begun, and reads on when little is left. With the
-// lock.
+// advance begins what may be begun. With the lock.
 func (a *ahead) advance() {
-	waiting := 0
-	for _, it := range a.items {
-		switch {
-		case it.begun:
-		case a.halted || a.running >= max(a.width, 1) || a.soft.Err() != nil:
-			waiting++
-		case it.before != nil && !it.before.finished:
-			waiting++
-		default:
-			it.begun, it.before = true, nil
-			a.running++
-			go a.work(it)
-		}
+	for len(a.ready) > 0 && !a.halted && a.soft.Err() == nil && a.running < a.atOnce() {
+		it := a.ready[0]
+		a.ready = a.ready[1:]
+		a.running++
+		go a.work(it)
 	}
-	if a.reading || a.halted || a.unread <= 0 || waiting >= max(a.width, readSoon) || len(a.items) >= a.most() ||
-		!a.pull.lasts() || a.soft.Err() != nil || time.Now().Before(a.quiet) {
-		return
-	}
-	a.reading = true
-	go a.read(a.next, a.reads)
 }
 
-// read appends what is stored from a sequence on, as far as it is the lane's.
-func (a *ahead) read(sequence uint64, of int) {
-	found, err := a.reader.from(a.soft, sequence)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.reading = false
-	if err != nil {
-		a.quiet = time.Now().Add(readFor) // it goes on one by one
+// atOnce is how many may be in hand now. Where the worker is to rest between
+// two messages it is one, and none until it has rested.
+func (a *ahead) atOnce() int {
+	rest := a.w.rest()
+	if rest <= 0 {
+		return max(a.width, 1)
 	}
-	if of == a.reads {
-		if len(found) == 0 {
-			a.unread = 0
-		}
-		for _, m := range found {
-			a.next = place(m) + 1
-			if len(a.prefixes) == 0 || a.prefixes[partition(m.raw.Subject)] {
-				a.append(m.copyFor(a.consumer))
-				a.unread--
-			}
-		}
+	wait := time.Until(a.ended.Add(rest))
+	if wait <= 0 {
+		return 1
 	}
-	a.advance()
-	a.rest.Broadcast()
+	if a.rested == nil {
+		a.rested = time.AfterFunc(wait, func() {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.rested = nil
+			a.advance()
+		})
+	}
+	return 0
 }
 
-// work brings one message to its end but for the acknowledgement.
+// work brings one message to its end. The acknowledgement waits for those
+// before it.
 func (a *ahead) work(it *item) {
 	it.began = time.Now()
 	a.w.state.takes(it.slot, it.meta.Timestamp)
@@ -197,45 +177,59 @@ func (a *ahead) work(it *item) {
 	it.report()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	it.finished = true
-	it.raw.Data, it.event = nil, events.Event{} // the list is long
-	a.halted = a.halted || it.verdict == left
 	a.running--
-	close(it.done)
-	a.advance()
-	a.rest.Broadcast()
-}
-
-// kept tells whether the lane is ours for certain.
-func (a *ahead) kept() bool {
-	a.mu.Lock()
-	h := a.hold
-	a.mu.Unlock()
-	return h == nil || h.kept()
-}
-
-func (a *ahead) keep(h *hold) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.hold = h
-}
-
-// clear waits for what is in hand and forgets the list.
-func (a *ahead) clear() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.empty()
-}
-
-// empty is clear with the lock, which it gives up while it waits.
-func (a *ahead) empty() {
-	a.halted = true
-	for a.running > 0 || a.reading {
-		a.rest.Wait()
+	a.ended = time.Now()
+	a.bytes -= len(it.raw.Data)
+	it.raw.Data, it.event = nil, events.Event{} // the list is long
+	if it.verdict == left {
+		a.halted = true
+	} else {
+		a.finish(it)
 	}
-	a.items, a.last, a.halted = nil, map[string]*item{}, false
-	a.reads++
+	a.advance()
+	if a.running == 0 {
+		a.quiet.Broadcast()
+	}
+	if a.halted || a.careful > 0 || a.bytes >= windowBytes/2 {
+		a.stir()
+	}
 }
 
-// close lets what is in hand finish.
-func (a *ahead) close() { a.clear() }
+// finish lets the next message of the person begin, and acknowledges what is
+// done without a gap. With the lock.
+func (a *ahead) finish(it *item) {
+	it.finished = true
+	if next := it.after; next != nil {
+		next.before = nil
+		i, _ := search(a.ready, next.place())
+		a.ready = slices.Insert(a.ready, i, next)
+	} else {
+		delete(a.last, it.person)
+	}
+	for len(a.items) > 0 && a.items[0].finished {
+		first := a.items[0]
+		a.w.pass("before ack")
+		if first.raw.Ack() != nil {
+			a.w.Log.Warn().Str("worker", a.w.Name).Str("stream", first.origin.Stream).Uint64("sequence", first.origin.Sequence).Msg("acknowledgement unknown")
+		}
+		a.w.pass("after ack")
+		a.acked = max(a.acked, first.place())
+		a.items[0] = nil
+		a.items = a.items[1:]
+	}
+}
+
+func (m *message) place() uint64 { return m.meta.Sequence.Stream }
+
+// search finds a place in a list, or where it would be.
+func search(list []*item, place uint64) (int, bool) {
+	return slices.BinarySearchFunc(list, place, func(it *item, s uint64) int { return cmp.Compare(it.place(), s) })
+}
+
+// stir wakes the goroutine that reads.
+func (a *ahead) stir() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}

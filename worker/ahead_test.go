@@ -45,7 +45,7 @@ func (r *rig) judgeAhead(students, each, poison int) (repeats int) {
 func TestDifferentPersonsOfOneLaneAreHandledAtTheSameTimeAndOneInOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 1, held)
-	r.atOnce = 4
+	r.ahead(4)
 	const students, each = 6, 40
 	r.load(students, each, 0)
 	w, m := r.worker()
@@ -99,7 +99,7 @@ func inTurn(list []int) bool {
 func TestOrderSurvivesWorkersKilledWhileTheyAreAhead(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 2, 500*time.Millisecond)
-	r.atOnce = 8
+	r.ahead(8)
 	const students, each, poison, kills = 24, 60, 5, 6
 	r.load(students, each, poison)
 	r.killAtRandom(kills, 150)
@@ -110,7 +110,7 @@ func TestOrderSurvivesWorkersKilledWhileTheyAreAhead(t *testing.T) {
 func TestOrderSurvivesAKillAtEveryNamedPointAhead(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 2, 500*time.Millisecond)
-	r.atOnce = 4
+	r.ahead(4)
 	const students, each, poison = 8, 12, 4
 	r.load(students, each, poison)
 	for _, point := range []string{"received", "before effect", "after effect", "before bury", "before audit", "before ack", "after ack"} {
@@ -128,7 +128,7 @@ func TestOrderSurvivesAKillAtEveryNamedPointAhead(t *testing.T) {
 func TestMessageThatKillsItsWorkerAheadIsBuriedInTheEnd(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 1, 250*time.Millisecond)
-	r.atOnce = 4
+	r.ahead(4)
 	r.load(6, 2, 0)
 	r.publish("deadly", 1)
 	r.load(6, 0, 0)
@@ -154,7 +154,7 @@ func TestMessageThatKillsItsWorkerAheadIsBuriedInTheEnd(t *testing.T) {
 func TestLanesGoRoundBetweenWorkersThatAreAhead(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 2, held)
-	r.atOnce = 4
+	r.ahead(4)
 	const students, each = 40, 40
 	r.load(students, each, 0)
 	var handled atomic.Int64
@@ -185,7 +185,7 @@ func TestLanesGoRoundBetweenWorkersThatAreAhead(t *testing.T) {
 func TestHeadersOfASenderDoNotMislead(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 1, held)
-	r.atOnce = 8
+	r.ahead(8)
 	w, m := r.worker()
 	var order seen
 	Handle(w, func(_ context.Context, m events.Meta, _ events.SONumberIssued) error { order.add(m); return nil })
@@ -215,7 +215,7 @@ func TestHeadersOfASenderDoNotMislead(t *testing.T) {
 func TestUnfinishedMessageAheadIsLeftAndNothingBehindItRuns(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 1, time.Minute) // longer than the test: only giving back explains a quick redelivery
-	r.atOnce = 4
+	r.ahead(4)
 	var order seen
 	first, _ := r.worker()
 	Handle(first, func(_ context.Context, m events.Meta, _ events.SONumberIssued) error {
@@ -250,7 +250,8 @@ func TestUnfinishedMessageAheadIsLeftAndNothingBehindItRuns(t *testing.T) {
 func TestMessageThatTakesLongHoldsNobodyElseBack(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 1, held)
-	r.atOnce = 4
+	r.ahead(4)
+	r.window(1 << 16)
 	w, _ := r.worker()
 	leave := make(chan struct{})
 	var order seen

@@ -8,9 +8,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// lane reads one consumer, one message at a time. It goes past none: one that
-// is not finished when the process ends is the last, and one that the broker
-// may have given to another is delivered again before any later one.
+// lane reads one consumer: one message at a time, or those of many persons at
+// the same time, see ahead. It goes past none: one that is not finished when the
+// process ends is the last, and one that the broker may have given to another is
+// delivered again before any later one is acknowledged.
 type lane struct {
 	w       *Worker
 	number  int
@@ -27,8 +28,12 @@ func newLane(w *Worker, c jetstream.Consumer, number int) *lane {
 		wait = 30 * time.Second // the server's own default
 	}
 	alive := func() { w.state.works(number) }
-	l := &lane{w: w, number: number, ackWait: wait, alone: info.Config.MaxAckPending == 1, pull: newPuller(w.Conn, info, alive)}
-	l.ahead = newAhead(l, info)
+	l := &lane{w: w, number: number, ackWait: wait, alone: info.Config.MaxAckPending == 1}
+	looks := time.Duration(0)
+	if l.ahead = newAhead(l, info); l.ahead != nil {
+		looks = lookEvery
+	}
+	l.pull = newPuller(w, info, looks, alive)
 	return l
 }
 
@@ -36,11 +41,11 @@ func newLane(w *Worker, c jetstream.Consumer, number int) *lane {
 func (l *lane) run(soft, hard context.Context) {
 	defer l.pull.close()
 	if l.ahead != nil {
-		l.ahead.soft, l.ahead.hard = soft, hard
-		defer l.ahead.close()
+		l.ahead.run(soft, hard)
+		return
 	}
 	for failed := 0; soft.Err() == nil; {
-		m, err := l.pull.next(soft)
+		m, err := l.pull.next(soft, true, nil)
 		switch {
 		case err == nil:
 			failed = 0
@@ -81,10 +86,6 @@ func (l *lane) suffers(slot int, err error) {
 
 // see brings one message to its end, or leaves it to the next delivery.
 func (l *lane) see(soft, hard context.Context, m *message) {
-	if l.ahead != nil {
-		l.ahead.see(m)
-		return
-	}
 	hold := l.hold(m)
 	defer hold.release()
 	c := &course{lane: l, message: m, slot: l.number, kept: hold.kept, began: time.Now()}

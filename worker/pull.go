@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -20,82 +20,106 @@ const (
 	pullFor  = 30 * time.Second
 	pullBeat = 2 * time.Second
 
-	// leaseFor is how long a lane stays with one worker before the others may
-	// have it; nothing new is read in its last part.
+	// leaseFor is how long a lane stays with one worker that gets nothing from
+	// it; it is asked for anew in its last part.
 	leaseFor  = 5 * time.Second
 	leaseTail = 500 * time.Millisecond
 )
 
-// errNothing: the request ran out, no message was there.
-var errNothing = errors.New("no message")
+var (
+	// errNothing: the request ran out, no message was there.
+	errNothing = errors.New("no message")
+	// errLook: it is time to look after what is in hand.
+	errLook = errors.New("time to look")
+)
 
-// puller asks one consumer for one message at a time.
+// puller asks one consumer for messages: one at a time, or all that come.
 type puller struct {
 	conn    *nats.Conn
 	subject string // of the request
+	info    string // where the consumer tells how far it is
 	group   string // where the consumer has one, requests of priority 0 are answered before those of 1
+	deep    int    // how many messages may come at once
 	inbox   string
 	replies chan *nats.Msg
 	sub     *nats.Subscription
-	count   int    // of requests, to tell a late answer from this one's
-	asked   bool   // the next request is made already, with the last acknowledgement
+	count   int       // of requests, to tell a late answer from this one's
+	stands  bool      // a request for one message stands
+	heard   time.Time // when the broker last said a word
+	beat    *time.Ticker
 	alive   func() // called when the broker says that a request stands
 	back    chan nats.Status
 
-	leased bool      // a request stands that brings message after message
-	calm   time.Time // no lease before
-	mu     sync.Mutex
-	until  time.Time // the lease
+	leased bool          // a request stands that brings message after message
+	until  time.Time     // it ends
+	calm   time.Time     // none before
+	leases *atomic.Int64 // how many the worker has
 }
 
-func newPuller(nc *nats.Conn, info *jetstream.ConsumerInfo, alive func()) *puller {
-	p := &puller{conn: nc, alive: alive, back: nc.StatusChanged(nats.CONNECTED), subject: "$JS.API.CONSUMER.MSG.NEXT." + info.Stream + "." + info.Name}
+// newPuller makes one for a consumer. looks is how often next answers errLook;
+// zero: never.
+func newPuller(w *Worker, info *jetstream.ConsumerInfo, looks time.Duration, alive func()) *puller {
+	name := info.Stream + "." + info.Name
+	p := &puller{
+		conn: w.Conn, alive: alive, back: w.Conn.StatusChanged(nats.CONNECTED), leases: &w.leases,
+		subject: "$JS.API.CONSUMER.MSG.NEXT." + name, info: "$JS.API.CONSUMER.INFO." + name,
+		deep: 64 + 2*max(info.Config.MaxAckPending, 0), beat: time.NewTicker(orElse(looks, pullBeat)),
+	}
 	if info.Config.PriorityPolicy == jetstream.PriorityPolicyPrioritized {
 		p.group = info.Config.PriorityGroups[0]
 	}
 	return p
 }
 
-// next waits for a message. Once ctx has ended none is begun: one that comes
-// in at that moment is handed back to the broker.
-func (p *puller) next(ctx context.Context) (*message, error) {
-	if !p.asked && !p.leased {
+// next waits for a message, asking for one if it may and nothing is asked for.
+// Once ctx has ended none is begun: one that comes in at that moment is handed
+// back to the broker. With wake it also answers errLook: then, and every now
+// and then.
+func (p *puller) next(ctx context.Context, ask bool, wake <-chan struct{}) (*message, error) {
+	if ask && !p.stands && !p.leased {
 		if err := p.ask("", p.subject, p.one()); err != nil {
 			return nil, err
 		}
+		p.stands = true
 	}
-	p.asked = false
-	silence := time.NewTimer(2 * pullBeat)
-	defer silence.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			p.leave()
 			return nil, ctx.Err()
-		case <-silence.C:
-			p.leave()
-			return nil, fmt.Errorf("broker is silent: %w", nats.ErrTimeout)
+		case <-wake:
+			return nil, errLook
+		case <-p.beat.C:
+			if (p.stands || p.leased) && time.Since(p.heard) > 2*pullBeat {
+				p.lost(wake != nil)
+				return nil, fmt.Errorf("broker is silent: %w", nats.ErrTimeout)
+			}
+			if wake != nil {
+				return nil, errLook
+			}
 		case <-p.back: // reconnected: the broker may not know the request any more
-			p.leave()
+			p.lost(wake != nil)
 			return nil, errNothing
 		case m := <-p.replies:
+			p.heard = time.Now()
 			if strings.HasPrefix(m.Reply, "$JS.ACK.") {
 				if ctx.Err() != nil {
 					p.give(m)
 					p.leave()
 					return nil, ctx.Err()
 				}
+				p.stands = false
 				return newMessage(m)
 			}
 			if !p.mine(m) {
 				continue
 			}
 			if err := status(m); err != nil {
-				p.leased = false
+				p.stands = false
+				p.hasLease(false)
 				return nil, err
 			}
 			p.alive()
-			silence.Reset(2 * pullBeat)
 		}
 	}
 }
@@ -111,58 +135,53 @@ func (p *puller) chain(m *message) error {
 	if err := p.ask("+NXT ", m.raw.Reply, p.one()); err != nil {
 		return err
 	}
-	p.asked = true
+	p.stands = true
 	return nil
 }
 
-// lease asks for all that comes in the next seconds, before anybody else: what
-// is read ahead of the lane is then delivered to whoever has read it. The server
-// has the request when lease returns, before anything is acknowledged. It does
-// nothing where a lease stands.
+// lease asks for all that comes in the next seconds, before anybody else. A lane
+// that is busy stays with its worker; of several lanes each is let go of when
+// its time is over, so that another worker may have some.
 func (p *puller) lease() {
-	if p.leased || p.sub == nil || !p.sub.IsValid() || time.Now().Before(p.calm) {
+	now := time.Now()
+	if p.leased && (p.leases.Load() > 1 || now.Before(p.until)) || now.Before(p.calm) || p.sub == nil || !p.sub.IsValid() {
 		return
 	}
-	all := request{Batch: 1 << 20, Expires: leaseFor, Beat: pullBeat, Group: p.group}
-	if p.ask("", p.subject, all) != nil || p.conn.FlushTimeout(time.Second) != nil {
+	all := request{Batch: 1 << 20, Bytes: windowBytes, Expires: leaseFor, Beat: pullBeat, Group: p.group}
+	if p.ask("", p.subject, all) != nil {
 		return // it goes on one by one
 	}
-	p.leased = true
-	p.lasting(time.Now().Add(leaseFor - leaseTail))
+	p.stands = false
+	p.hasLease(true)
+	p.until = now.Add(leaseFor - leaseTail)
 }
 
-// renew makes a lease, and makes it again when it is about to end: the lane
-// stays where its message is in hand.
-func (p *puller) renew() {
-	if !p.lasts() {
-		p.leased = false
-		p.lease()
+func (p *puller) hasLease(has bool) {
+	switch {
+	case has && !p.leased:
+		p.leases.Add(1)
+	case !has && p.leased:
+		p.leases.Add(-1)
 	}
+	p.leased = has
+}
+
+// standBack makes no lease for a while: another worker is at work.
+func (p *puller) standBack() {
+	p.calm = time.Now().Add(Backoff{First: time.Second, Max: time.Second}.after(1))
 }
 
 // yield ends a lease that another worker has at the same time. Both do so, and
 // one is back first.
 func (p *puller) yield() {
 	p.leave()
-	p.calm = time.Now().Add(Backoff{First: time.Second, Max: time.Second}.after(1))
-}
-
-func (p *puller) lasting(until time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.until = until
-}
-
-// lasts tells whether what is read now will be delivered to us.
-func (p *puller) lasts() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return time.Now().Before(p.until)
+	p.standBack()
 }
 
 // request is what the server reads.
 type request struct {
 	Batch    int           `json:"batch"`
+	Bytes    int           `json:"max_bytes,omitempty"`
 	Expires  time.Duration `json:"expires"`
 	Beat     time.Duration `json:"idle_heartbeat"`
 	Group    string        `json:"group,omitempty"`
@@ -181,7 +200,7 @@ func (p *puller) one() request {
 func (p *puller) ask(prefix, subject string, r request) error {
 	if p.sub == nil || !p.sub.IsValid() {
 		p.inbox = p.conn.NewInbox()
-		p.replies = make(chan *nats.Msg, 64)
+		p.replies = make(chan *nats.Msg, p.deep)
 		sub, err := p.conn.ChanSubscribe(p.inbox+".*", p.replies)
 		if err != nil {
 			return fmt.Errorf("subscribe: %w", err)
@@ -189,6 +208,7 @@ func (p *puller) ask(prefix, subject string, r request) error {
 		p.sub = sub
 	}
 	p.count++
+	p.heard = time.Now()
 	body, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -203,14 +223,26 @@ func (p *puller) mine(m *nats.Msg) bool {
 // close ends the puller.
 func (p *puller) close() {
 	p.leave()
+	p.beat.Stop()
 	p.conn.RemoveStatusListener(p.back)
+}
+
+// lost forgets the request. What has come in already is kept where it can be
+// taken as it is.
+func (p *puller) lost(keep bool) {
+	if !keep {
+		p.leave()
+		return
+	}
+	p.stands = false
+	p.hasLease(false)
 }
 
 // leave takes the request back: the server forgets it with the subscription.
 // What it had sent before it heard so goes back at once and not after AckWait.
 func (p *puller) leave() {
-	p.asked, p.leased = false, false
-	p.lasting(time.Time{})
+	p.stands = false
+	p.hasLease(false)
 	if p.sub == nil {
 		return
 	}
@@ -243,6 +275,9 @@ func status(m *nats.Msg) error {
 		return errNothing
 	case "503":
 		return nats.ErrNoResponders
+	}
+	if code == "409" && strings.Contains(text, "MaxBytes") {
+		return errNothing // as much as was asked for has come
 	}
 	if code == "409" && strings.Contains(strings.ToLower(text), "consumer deleted") {
 		return jetstream.ErrConsumerDeleted

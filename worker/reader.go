@@ -20,7 +20,6 @@ import (
 // What one request to read on may bring.
 const (
 	readMost  = 128
-	readSoon  = readMost / 2 // messages left, or fewer, when it is time for the next
 	keptMost  = 3 * readMost
 	readBytes = 4 << 20
 	readFor   = 3 * time.Second
@@ -69,24 +68,15 @@ func (r *reader) from(ctx context.Context, sequence uint64) ([]*message, error) 
 			r.kept, r.first = nil, sequence
 		}
 		r.kept = append(r.kept, found...)
-		r.next = place(found[len(found)-1]) + 1
+		r.next = found[len(found)-1].place() + 1
 		if over := len(r.kept) - keptMost; over > 0 {
 			r.kept = slices.Delete(r.kept, 0, over)
-			r.first = place(r.kept[0])
+			r.first = r.kept[0].place()
 		}
 	}
-	i, _ := slices.BinarySearchFunc(r.kept, sequence, func(m *message, s uint64) int { return cmp.Compare(place(m), s) })
+	i, _ := slices.BinarySearchFunc(r.kept, sequence, func(m *message, s uint64) int { return cmp.Compare(m.place(), s) })
 	return slices.Clone(r.kept[i:min(i+readMost, len(r.kept))]), nil
 }
-
-// copyFor is a message of a lane's own: what is kept stays whole.
-func (m *message) copyFor(consumer string) *message {
-	raw, meta := *m.raw, *m.meta
-	meta.Consumer = consumer
-	return &message{raw: &raw, meta: &meta, origin: m.origin}
-}
-
-func place(m *message) uint64 { return m.meta.Sequence.Stream }
 
 // fetch asks the server.
 func (r *reader) fetch(ctx context.Context, sequence uint64) ([]*message, error) {

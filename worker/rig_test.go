@@ -74,11 +74,21 @@ func newRig(t testing.TB, lanes int, ackWait time.Duration) *rig {
 }
 
 // shared lets every consumer have several messages under way, as letters do.
-func (r *rig) shared() {
+func (r *rig) shared() { r.window(2) }
+
+// ahead lets every lane have many messages under way, of which its workers
+// handle n at the same time.
+func (r *rig) ahead(n int) {
+	r.t.Helper()
+	r.atOnce = n
+	r.window(64)
+}
+
+func (r *rig) window(size int) {
 	r.t.Helper()
 	for i, c := range r.lanes {
 		cfg := c.CachedInfo().Config
-		cfg.MaxAckPending = 2
+		cfg.MaxAckPending = size
 		c, err := r.js.UpdateConsumer(r.t.Context(), "INTAKE", cfg)
 		if err != nil {
 			r.t.Fatalf("update consumer: %v", err)

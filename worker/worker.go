@@ -55,11 +55,15 @@ type Worker struct {
 	Metrics   *Metrics // nil: none
 
 	// AtOnce is how many messages of one lane may be handled at the same time,
-	// each of another person, where the consumer has MaxAckPending 1 and filters
-	// by partition: the messages behind the one that is delivered are read from
-	// the stream itself, which must allow direct reads. Zero: one message after
-	// the other, as delivered.
+	// each of another person, where the consumer has a priority group and
+	// filters by partition, or not at all. Its MaxAckPending is how far others
+	// may go past one that takes its time. The stream must allow direct reads.
+	// Zero: one message after the other, as delivered.
 	AtOnce int
+	// Rest is how long such a lane rests after a message before it begins the
+	// next, and then it handles one at a time. It is asked before each. Zero, or
+	// no function: it does not rest.
+	Rest func() time.Duration
 	// Attempts is how often a message may fail in this process for another
 	// reason than an outage. Default 8.
 	Attempts int
@@ -87,6 +91,7 @@ type Worker struct {
 	state    state
 	alone    sync.RWMutex       // held whole while a message that may kill the process is in hand
 	slots    atomic.Int64       // for messages that are handled beside others of their lane
+	leases   atomic.Int64       // lanes that are asked for all that comes
 	readers  map[string]*reader // by stream
 	at       func(point string) // named points, for tests that kill the process there
 }
@@ -116,8 +121,8 @@ func Handle[T events.Data](w *Worker, h func(context.Context, events.Meta, T) er
 
 // Run works on every lane until ctx ends, then lets the messages in hand
 // finish (at most Grace) and returns. A lane is a pull consumer that is read
-// one message at a time; the same consumer given n times is n lanes. What keeps
-// a person's order is a consumer with MaxAckPending 1.
+// one message at a time, or AtOnce; the same consumer given n times is n lanes.
+// What keeps a person's order is a consumer with MaxAckPending 1, or AtOnce.
 //
 // An error means that Run could not start, or that a handler did not end
 // within the grace period.
@@ -216,6 +221,13 @@ func (w *Worker) decode(subject string, header map[string][]string, body []byte)
 		return events.Decode(subject, header, body, w.now())
 	}
 	return w.Decode(subject, header, body, w.now())
+}
+
+func (w *Worker) rest() time.Duration {
+	if w.Rest == nil {
+		return 0
+	}
+	return w.Rest()
 }
 
 func (w *Worker) pass(point string) {

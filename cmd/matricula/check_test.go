@@ -32,10 +32,10 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 	}
 	r.slapd.Start()
 	js := r.operator()
-	if err := js.DeleteConsumer(t.Context(), "INTAKE", "intake-0-of-1"); err != nil {
+	if err := js.DeleteConsumer(t.Context(), "INTAKE", "lane-0-of-1"); err != nil {
 		t.Fatal(err)
 	}
-	if bad, code := r.checks(); code != exitFailed || !strings.Contains(bad["streams"], "intake-0-of-1") {
+	if bad, code := r.checks(); code != exitFailed || !strings.Contains(bad["streams"], "lane-0-of-1") {
 		t.Errorf("without a lane: %v, exit code %d", bad, code)
 	}
 	if out, code := r.run("serve", "--role", "worker"); code == exitDone || !strings.Contains(out, "matricula setup") {

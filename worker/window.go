@@ -1,0 +1,268 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// lookEvery is how often a lane looks after what only time brings.
+const lookEvery = 250 * time.Millisecond
+
+// run reads until soft ends and lets what is in hand finish. hard ends when the
+// grace period is over.
+func (a *ahead) run(soft, hard context.Context) {
+	a.soft, a.hard = soft, hard
+	stop := a.beats()
+	defer stop()
+	defer a.clear()
+	for failed := 0; soft.Err() == nil; {
+		m, err := a.pull.next(soft, a.room(), a.wake)
+		switch {
+		case err == nil:
+			failed = 0
+			a.w.state.works(a.number)
+			a.arrive(m)
+		case errors.Is(err, errNothing):
+			failed = 0
+			a.w.state.works(a.number)
+		case errors.Is(err, errLook):
+		case soft.Err() != nil:
+			a.pull.leave()
+			return
+		default:
+			a.lane.fails(brokerDown{err})
+			failed++
+			pause(soft, a.w.Backoff.after(failed))
+		}
+		a.look()
+	}
+	a.pull.leave()
+}
+
+// room tells whether one more may be asked for.
+func (a *ahead) room() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.halted || a.bytes >= windowBytes:
+		return false
+	case a.careful > 0 && len(a.items) > 0:
+		return len(a.items)+len(a.parked) < max(a.width, 1)
+	}
+	return true
+}
+
+// arrive puts a delivered message in its place.
+func (a *ahead) arrive(m *message) {
+	a.busy = time.Now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if i, here := search(a.items, m.place()); here {
+		a.items[i].sure = a.busy // the broker counts from anew
+		return
+	}
+	i, here := search(a.parked, m.place())
+	if here {
+		a.parked[i].sure = a.busy
+		return
+	}
+	if a.known && m.place() <= a.tail {
+		if a.written.IsZero() || !m.meta.Timestamp.After(a.written) {
+			_ = m.raw.Ack() // it is done, and the broker has lost the word
+			return
+		}
+		a.known = false // the stream is another one, which counts from its own beginning
+		a.halted = true
+	}
+	a.heed(m)
+	a.bytes += len(m.raw.Data)
+	a.parked = slices.Insert(a.parked, i, a.newItem(m))
+}
+
+// look takes up what was delivered, lets go of what was left, and sees to it
+// that more comes.
+func (a *ahead) look() {
+	a.mu.Lock()
+	halted := a.halted
+	a.mu.Unlock()
+	if halted {
+		a.clear()
+		return
+	}
+	waits := a.settle()
+	if waits && a.giveBack() {
+		a.pull.yield()
+	}
+	if waits {
+		time.AfterFunc(a.floor.wait, a.stir)
+	}
+	a.mu.Lock()
+	alone := waits || a.careful > 0 || a.bytes >= windowBytes
+	a.mu.Unlock()
+	if !alone && time.Since(a.busy) < leaseFor {
+		a.pull.lease()
+	}
+}
+
+// settle moves what was delivered to the list, as far as nothing is missing
+// before it, and tells whether something waits.
+func (a *ahead) settle() (waits bool) {
+	for {
+		a.mu.Lock()
+		if len(a.parked) == 0 {
+			a.mu.Unlock()
+			return false
+		}
+		it, next := a.parked[0], a.known && a.parked[0].place() == a.tail+1
+		a.mu.Unlock()
+		if !next && !a.reaches(it.place()) {
+			return true
+		}
+		a.mu.Lock()
+		a.parked = a.parked[1:]
+		a.append(it)
+		a.advance()
+		a.mu.Unlock()
+	}
+}
+
+// floorAsked is when the broker was asked up to where a lane is done.
+type floorAsked struct {
+	of   uint64 // for this message
+	at   time.Time
+	wait time.Duration // before it is asked again
+}
+
+// reaches tells whether everything of the lane before a message is in the list
+// or done. Adjacent numbers say so; else there are those of other lanes, or
+// erased ones, between, or somebody else has something.
+func (a *ahead) reaches(place uint64) bool {
+	shared := len(a.prefixes) > 0
+	if shared && a.follows(place) {
+		return true
+	}
+	if !a.askFloor(place) {
+		return false
+	}
+	return a.follows(place)
+}
+
+// askFloor asks the broker up to where the lane is done: at once for a message
+// that was not asked for, then less and less often.
+func (a *ahead) askFloor(place uint64) bool {
+	now := time.Now()
+	if a.floor.of != place {
+		a.floor = floorAsked{of: place, wait: time.Millisecond}
+	} else if now.Before(a.floor.at.Add(a.floor.wait)) {
+		return false
+	}
+	a.floor.at, a.floor.wait = now, min(2*a.floor.wait, lookEvery)
+	done, err := a.done()
+	if err != nil {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case !a.known:
+		a.known, a.tail, a.written, a.acked = true, done, time.Time{}, done
+	case done > a.tail:
+		a.tail, a.written = done, time.Time{}
+	}
+	if done > a.acked {
+		a.pull.standBack()
+	}
+	return true
+}
+
+// done asks the broker up to where the lane is acknowledged without a gap.
+func (a *ahead) done() (uint64, error) {
+	ctx, cancel := context.WithTimeout(a.soft, readFor)
+	defer cancel()
+	m, err := a.w.Conn.RequestWithContext(ctx, a.pull.info, nil)
+	if err != nil {
+		return 0, err
+	}
+	var info struct {
+		AckFloor *struct {
+			Stream uint64 `json:"stream_seq"`
+		} `json:"ack_floor"`
+	}
+	if err := json.Unmarshal(m.Data, &info); err != nil {
+		return 0, fmt.Errorf("read consumer info: %w", err)
+	}
+	if info.AckFloor == nil {
+		return 0, errors.New("consumer info without an ack floor")
+	}
+	return info.AckFloor.Stream, nil
+}
+
+// follows tells whether nothing of the lane is stored between tail and a place.
+func (a *ahead) follows(place uint64) bool {
+	a.mu.Lock()
+	known, from := a.known, a.tail+1
+	a.mu.Unlock()
+	for known && from < place {
+		found, err := a.reader.from(a.soft, from)
+		if err != nil || len(found) == 0 {
+			return false // a copy that lags behind, or an outage
+		}
+		for _, m := range found {
+			if from = m.place(); from >= place {
+				return true
+			}
+			if len(a.prefixes) == 0 || a.prefixes[partition(m.raw.Subject)] {
+				return false
+			}
+			from++
+		}
+	}
+	return known
+}
+
+// giveBack hands what waits to whoever else is at work on the lane, and tells
+// whether there is somebody: that shows in what is done and was not
+// acknowledged here. Where nobody is, what is missing comes when the broker
+// takes it from who had it.
+func (a *ahead) giveBack() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.tail <= a.acked || len(a.items) > 0 || a.floor.wait < lookEvery {
+		return false
+	}
+	kept := a.parked[:0]
+	for _, it := range a.parked {
+		if it.meta.NumDelivered > 1 { // each time counts, see suspect
+			kept = append(kept, it)
+			continue
+		}
+		a.bytes -= len(it.raw.Data)
+		_ = it.raw.Nak()
+	}
+	clear(a.parked[len(kept):])
+	a.parked, a.acked = kept, a.tail
+	return true
+}
+
+// clear lets what is in hand finish and forgets the list. What could not be
+// acknowledged goes back, also what is done behind something that is not.
+func (a *ahead) clear() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.halted = true
+	for a.running > 0 {
+		a.quiet.Wait()
+	}
+	for _, it := range append(a.items, a.parked...) {
+		if time.Since(it.sure) <= a.ackWait { // else it would be taken from whoever has it now
+			_ = it.raw.Nak()
+		}
+	}
+	_ = a.w.Conn.FlushTimeout(time.Second)
+	a.items, a.parked, a.ready, a.last, a.bytes = nil, nil, nil, map[string]*item{}, 0
+	a.known, a.halted = false, false
+}
