@@ -173,6 +173,7 @@ func (h *Hasher) Matches(ctx context.Context, hash, password string) (bool, erro
 
 // key is argon2id; the caller has a slot.
 func (h *Hasher) key(composed string, salt []byte, p Argon2, length uint32) []byte {
+	h.memory.prepare(cap(h.slots.free)+2, int(h.argon2.Memory)<<10)
 	done := h.memory.use()
 	defer done()
 	return argon2.IDKey([]byte(composed), salt, p.Time, p.Memory, p.Threads, length)

@@ -1,6 +1,8 @@
 package directory
 
 import (
+	"os"
+	"regexp"
 	"runtime"
 	"testing"
 	"time"
@@ -29,5 +31,21 @@ func TestCollectionsTakeNoMoreThanTheirShare(t *testing.T) {
 	r.use()
 	if r.left != 1 {
 		t.Error("memory was collected although collecting had taken as long as hashing")
+	}
+}
+
+func TestHashesAreGivenLargePages(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage/enabled"); err != nil {
+		t.Skip("this system has no large pages to give")
+	}
+	var r reclaimer
+	r.prepare(2, 8<<20)
+	maps, err := os.ReadFile("/proc/self/smaps")
+	if err != nil {
+		t.Skipf("this system does not show what was asked of it: %v", err)
+	}
+	if !regexp.MustCompile(`(?m)^VmFlags:.* hg\b`).Match(maps) {
+		t.Error("no memory of the process is asked to be on large pages")
 	}
 }

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package directory
+
+func hugePages([]byte) {}
