@@ -26,6 +26,12 @@ type Options struct {
 // other servers of a cluster would have answered.
 const pingEvery = 3 * time.Second
 
+// answersHeld is how many answers wait for somebody who writes many messages at
+// once, sixteen times as many as are ever asked for. By itself the client makes
+// room for 65536, half a megabyte for each writer, which every collection of
+// garbage looks through: a portal collects before each hash.
+const answersHeld = 16 * batchMost
+
 // Connect connects, and reconnects for as long as the connection is open. The
 // first attempt must succeed. While disconnected every write fails at once:
 // what was kept for later would be sent when its caller has long decided.
@@ -33,6 +39,7 @@ func Connect(o Options) (*nats.Conn, error) {
 	opts := []nats.Option{
 		nats.Name(o.Name), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, time.Second),
 		nats.ReconnectBufSize(-1), nats.Timeout(5 * time.Second), nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(2),
+		nats.SyncQueueLen(answersHeld),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { o.tell(err) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
