@@ -12,8 +12,8 @@ import (
 // system meanwhile, which has to clear it anew. Collecting first costs less than
 // that, and the process is no larger than the hashes under way.
 //
-// What a hash reads and writes is scattered over its 19 MiB, so that half of its
-// reads miss the processor's table of pages of 4 KB. The memory is asked for once
+// What a hash reads is scattered over its 19 MiB, which are more pages of 4 KB
+// than a processor knows the places of at a time. The memory is asked for once
 // before the first hash, on large pages where the system has them, and left to
 // the collector: hashes then take it over and over.
 type reclaimer struct {
