@@ -22,17 +22,11 @@ func (d *Directory) SetPassword(ctx context.Context, was, now account.Account, p
 	if err != nil {
 		return err
 	}
-	e, err := d.read(ctx, d.layout.dn(was.Username), []string{passwordKept, revision})
-	if err != nil {
-		return err
-	}
-	if e.GetEqualFoldAttributeValue(revision) != decimal(was.Revision) {
-		return account.ErrStale // no hash is made for who comes second
-	}
-	r := reader{entry: e}
-	kept := readAll[Kept](&r, passwordKept)
-	if r.err != nil {
-		return fmt.Errorf("account %s: %w: %w", was.ID, account.ErrInvalid, r.err)
+	var kept []Kept
+	if !was.PasswordSince.IsZero() { // who never had a password has none that is kept
+		if kept, err = d.kept(ctx, was); err != nil {
+			return err
+		}
 	}
 	hash, keep, err := d.hasher.Renew(ctx, kept, was, now, password)
 	if err != nil {
@@ -52,6 +46,24 @@ func (d *Directory) SetPassword(ctx context.Context, was, now account.Account, p
 			return err == nil && k.Hash == hash
 		})
 	})
+}
+
+// kept is what is kept beside the password of an account that still is as it was:
+// no hash is made for who comes second.
+func (d *Directory) kept(ctx context.Context, was account.Account) ([]Kept, error) {
+	e, err := d.read(ctx, d.layout.dn(was.Username), []string{passwordKept, revision})
+	if err != nil {
+		return nil, err
+	}
+	if e.GetEqualFoldAttributeValue(revision) != decimal(was.Revision) {
+		return nil, account.ErrStale
+	}
+	r := reader{entry: e}
+	kept := readAll[Kept](&r, passwordKept)
+	if r.err != nil {
+		return nil, fmt.Errorf("account %s: %w: %w", was.ID, account.ErrInvalid, r.err)
+	}
+	return kept, nil
 }
 
 // Crowded tells whether so many wait for a hash that nobody else should be led up
