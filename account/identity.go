@@ -108,14 +108,17 @@ func settled(held map[string][]byte) (Claim, error) {
 func (l *Lifecycle) claim(ctx context.Context, id string, handles []string, names func(func(string) bool), shared bool) (c Claim, made bool, err error) {
 	next, stop := iter.Pull(iter.Seq[string](names))
 	defer stop()
-	var ahead []string
+	var ahead, also []string
 	for size := 1; ; {
 		if len(ahead) == 0 {
 			var held map[string][]byte
-			if ahead, held, err = l.unclaimed(ctx, handles, next, size, shared); err != nil {
+			if ahead, held, err = l.unclaimed(ctx, also, next, size, shared); err != nil {
 				return Claim{}, false, err
 			}
-			size = min(size*4, 128)
+			if also = nil; size == 1 {
+				also = handles // once
+			}
+			size = min(max(size*4, 8), 128)
 			if len(held) > 0 {
 				c, err = l.joined(ctx, handles, held)
 				return c, false, err
@@ -153,8 +156,8 @@ func (l *Lifecycle) joined(ctx context.Context, handles []string, held map[strin
 
 // unclaimed are those of the next n usernames that nobody holds. A first one
 // that is nobody else's is simply tried; where many share a name, whole blocks
-// are looked through at once, and so are the handles: the name is the person's
-// own where they are held.
+// are looked through at once. held is what some handles say that are read also:
+// a name that is taken may be the person's own.
 func (l *Lifecycle) unclaimed(ctx context.Context, handles []string, next func() (string, bool), n int, shared bool) (names []string, held map[string][]byte, err error) {
 	var keys []string
 	for range n {
@@ -167,10 +170,7 @@ func (l *Lifecycle) unclaimed(ctx context.Context, handles []string, next func()
 	if n == 1 && !shared {
 		return names, nil, nil
 	}
-	if n > 1 {
-		keys = append(keys, handles...)
-	}
-	found, err := l.Claims.Read(ctx, keys)
+	found, err := l.Claims.Read(ctx, append(keys, handles...))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,12 +1,14 @@
 package account_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -224,6 +226,46 @@ func TestSameNameGetsTheNextUsername(t *testing.T) {
 	slices.Sort(sorted)
 	if len(slices.Compact(sorted)) != 4 || names[0] != "karnor" {
 		t.Errorf("four of one name are called %v", names)
+	}
+}
+
+// refusals counts claims that somebody else's hold refused.
+type refusals struct {
+	account.Claims
+	n atomic.Int32
+}
+
+func (r *refusals) Take(ctx context.Context, keys []string, value []byte) (map[string][]byte, error) {
+	held, err := r.Claims.Take(ctx, keys, value)
+	if len(held) > 0 {
+		r.n.Add(1)
+	}
+	return held, err
+}
+
+// A claim that is refused costs everybody who is written together with it.
+func TestTakenNameIsSeenBeforeItIsClaimed(t *testing.T) {
+	t.Parallel()
+	w := bucketWorld(t)
+	claims := &refusals{Claims: w.Claims}
+	w.Lifecycle.Claims = claims
+	for i, number := range numbers(t) {
+		no := fmt.Sprint(104700 + i)
+		m := w.meta(events.SourceHR, no, june)
+		e := events.EmployeeRegistered{Employee: employee(no, "Kari", "Nordmann", "", fnr(number))}
+		for range 2 {
+			w.must(w.EmployeeRegistered(t.Context(), m, e))
+		}
+		want := "karnor"
+		if i > 0 {
+			want += fmt.Sprint(i + 1)
+		}
+		if a := w.find(account.ByLIN, "employee:"+no); a.Username != want {
+			t.Errorf("employee %d goes by %s, not by %s", i, a.Username, want)
+		}
+	}
+	if n := claims.n.Load(); n > 0 {
+		t.Errorf("%d claims were refused", n)
 	}
 }
 
