@@ -248,7 +248,7 @@ func TestTakenNameIsSeenBeforeItIsClaimed(t *testing.T) {
 	t.Parallel()
 	w := bucketWorld(t)
 	claims := &refusals{Claims: w.Claims}
-	w.Lifecycle.Claims = claims
+	w.Claims = claims
 	for i, number := range numbers(t) {
 		no := fmt.Sprint(104700 + i)
 		m := w.meta(events.SourceHR, no, june)
