@@ -119,7 +119,7 @@ func (p *place) meter(portal, worker *proc) func() usage {
 // past tells whether every lane is done with what was stored up to seq.
 func (p *place) past(seq uint64) bool {
 	for _, l := range p.lanes() {
-		if l.open && l.floor < seq {
+		if l.open() && l.floor < seq {
 			return false
 		}
 	}

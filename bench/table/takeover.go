@@ -1,7 +1,6 @@
 package table
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -67,7 +66,7 @@ func (p *place) killOne(people, perPerson int) takeover {
 	p.until(time.Minute, "every lane goes on", func() bool {
 		now := p.lanes()
 		for name, l := range held {
-			if n := now[name]; l.open && n.floor == l.floor && n.open {
+			if n := now[name]; l.open() && n.floor == l.floor && n.open() {
 				return false
 			}
 		}
@@ -153,29 +152,6 @@ func (p *place) stale(staff []person, perPerson int) int {
 		}
 	}
 	return n
-}
-
-// laneState is how far one lane of the intake is.
-type laneState struct {
-	floor uint64 // up to here everything is acknowledged
-	open  bool   // something is under way or waiting
-}
-
-func (p *place) lanes() map[string]laneState {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	s, err := p.js.Stream(ctx, "INTAKE")
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	out := map[string]laneState{}
-	for c := range s.ListConsumers(ctx).Info() {
-		if strings.HasPrefix(c.Name, "intake") {
-			out[c.Name] = laneState{c.AckFloor.Stream, c.NumPending > 0 || c.NumAckPending > 0}
-		}
-	}
-	return out
 }
 
 // until polls a fact.
