@@ -18,7 +18,7 @@ var parts = []struct {
 	name        string
 	usual, long float64
 }{
-	{"footprint", 9, 9}, {"latency", 36, 140}, {"registrations", 90, 250}, {"takeover", 38, 120},
+	{"footprint", 9, 9}, {"latency", 36, 140}, {"registrations", 60, 200}, {"takeover", 38, 120},
 	{"loops", 140, 290}, {"activations", 190, 930}, {"growth", 32, 320}, {"code", 18, 18},
 }
 
