@@ -39,6 +39,7 @@ func (c *checks) text(s *string, path string) { c.atMost(s, path, maxText) }
 func (c *checks) atMost(s *string, path string, limit int) {
 	*s = strings.Map(func(r rune) rune {
 		switch {
+		case ordinary(r):
 		case r == utf8.RuneError:
 			c.refuse(ReasonMalformed, path, "holds a replacement character; the text was damaged before it was sent")
 		case unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp):
@@ -56,6 +57,12 @@ func (c *checks) atMost(s *string, path string, limit int) {
 	if utf8.RuneCountInString(*s) > limit {
 		c.refuse(ReasonInvalid, path, "is too long; is it the right field?")
 	}
+}
+
+// ordinary are the visible characters up to the end of extended Latin: most of
+// what a name holds, in none of the classes that are refused or left out.
+func ordinary(r rune) bool {
+	return r >= ' ' && r <= '~' || r > 0xa0 && r < 0x300 && r != 0xad // the soft hyphen is invisible
 }
 
 // note is text that a machine or a person wrote freely: line breaks become
