@@ -37,6 +37,7 @@ type ahead struct {
 	// Only the goroutine that reads touches these.
 	busy  time.Time // when the lane last brought something
 	floor floorAsked
+	again *time.Timer // it is to be asked again
 
 	mu      sync.Mutex
 	quiet   *sync.Cond // nothing is in hand
@@ -44,7 +45,7 @@ type ahead struct {
 	parked  []*item    // in their order: something before them is not here
 	known   bool       // all of the lane up to tail is in items or done
 	tail    uint64
-	written time.Time // when the message at tail was stored
+	written time.Time // when the last message taken into the list was stored
 	acked   uint64    // this process has acknowledged all up to here that it had
 	last    map[string]*item
 	ready   []*item // may begin, the oldest first
@@ -136,6 +137,11 @@ func (a *ahead) append(it *item) {
 func (a *ahead) advance() {
 	for len(a.ready) > 0 && !a.halted && a.soft.Err() == nil && a.running < a.atOnce() {
 		it := a.ready[0]
+		if !a.ours(it) { // who has it now has all behind it
+			a.halted = true
+			a.stir()
+			return
+		}
 		a.ready = a.ready[1:]
 		a.running++
 		go a.work(it)

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -42,20 +43,21 @@ func (a *ahead) beat(ctx context.Context) {
 		return
 	}
 	sent := time.Now()
-	for _, it := range list[:len(list)-1] {
-		if it.raw.InProgress() != nil {
+	for _, it := range list {
+		if err := it.raw.InProgress(); err != nil && !errors.Is(err, nats.ErrMsgAlreadyAckd) {
 			return
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.ackWait/3)
 	defer cancel()
-	if list[len(list)-1].raw.InProgress(nats.Context(ctx)) != nil {
+	// Once more, in a way that also asks for what was acknowledged meanwhile.
+	if _, err := a.w.Conn.RequestWithContext(ctx, list[len(list)-1].raw.Reply, []byte("+WPI")); err != nil {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, it := range list {
-		if time.Since(it.sure) <= a.ackWait { // else it may be somebody else's already
+		if a.ours(it) {
 			it.sure = sent
 		}
 	}
@@ -65,5 +67,8 @@ func (a *ahead) beat(ctx context.Context) {
 func (a *ahead) kept(it *item) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return time.Since(it.sure) <= a.ackWait
+	return a.ours(it)
 }
+
+// ours tells the same; later it may be somebody else's. With the lock.
+func (a *ahead) ours(it *item) bool { return time.Since(it.sure) <= a.ackWait }

@@ -78,6 +78,13 @@ func (r *reader) from(ctx context.Context, sequence uint64) ([]*message, error) 
 	return slices.Clone(r.kept[i:min(i+readMost, len(r.kept))]), nil
 }
 
+// forget drops what was read: the stream has been made anew.
+func (r *reader) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.kept, r.first, r.next = nil, 0, 0
+}
+
 // fetch asks the server.
 func (r *reader) fetch(ctx context.Context, sequence uint64) ([]*message, error) {
 	if err := r.open(); err != nil {

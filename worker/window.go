@@ -18,6 +18,8 @@ func (a *ahead) run(soft, hard context.Context) {
 	a.soft, a.hard = soft, hard
 	stop := a.beats()
 	defer stop()
+	a.again = time.AfterFunc(lookEvery, a.stir)
+	defer a.again.Stop()
 	defer a.clear()
 	for failed := 0; soft.Err() == nil; {
 		m, err := a.pull.next(soft, a.room(), a.wake)
@@ -48,8 +50,10 @@ func (a *ahead) room() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
-	case a.halted || a.bytes >= windowBytes:
+	case a.halted:
 		return false
+	case a.bytes >= windowBytes: // what all of it waits for may be nobody's any more
+		return len(a.items) == 0 && time.Since(a.busy) > a.ackWait/3
 	case a.careful > 0 && len(a.items) > 0:
 		return len(a.items)+len(a.parked) < max(a.width, 1)
 	}
@@ -61,22 +65,24 @@ func (a *ahead) arrive(m *message) {
 	a.busy = time.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if i, here := search(a.items, m.place()); here {
-		a.items[i].sure = a.busy // the broker counts from anew
-		return
-	}
-	i, here := search(a.parked, m.place())
-	if here {
-		a.parked[i].sure = a.busy
-		return
+	var i int
+	for _, list := range [][]*item{a.items, a.parked} {
+		var here bool
+		if i, here = search(list, m.place()); !here {
+			continue
+		}
+		if list[i].meta.Timestamp.Equal(m.meta.Timestamp) {
+			list[i].sure = a.busy // the broker counts from anew
+			return
+		}
+		a.halted = true
 	}
 	if a.known && m.place() <= a.tail {
-		if a.written.IsZero() || !m.meta.Timestamp.After(a.written) {
+		if !a.halted && !m.meta.Timestamp.After(a.written) {
 			_ = m.raw.Ack() // it is done, and the broker has lost the word
 			return
 		}
-		a.known = false // the stream is another one, which counts from its own beginning
-		a.halted = true
+		a.halted = true // the stream is another one, which counts from its own beginning
 	}
 	a.heed(m)
 	a.bytes += len(m.raw.Data)
@@ -98,7 +104,7 @@ func (a *ahead) look() {
 		a.pull.yield()
 	}
 	if waits {
-		time.AfterFunc(a.floor.wait, a.stir)
+		a.again.Reset(a.floor.wait)
 	}
 	a.mu.Lock()
 	alone := waits || a.careful > 0 || a.bytes >= windowBytes
@@ -113,19 +119,26 @@ func (a *ahead) look() {
 func (a *ahead) settle() (waits bool) {
 	for {
 		a.mu.Lock()
+		for len(a.parked) > 0 && a.known && a.parked[0].place() <= a.tail {
+			a.bytes -= len(a.parked[0].raw.Data)
+			_ = a.parked[0].raw.Ack() // somebody else has done it
+			a.parked = a.parked[1:]
+		}
 		if len(a.parked) == 0 {
 			a.mu.Unlock()
 			return false
 		}
 		it, next := a.parked[0], a.known && a.parked[0].place() == a.tail+1
 		a.mu.Unlock()
-		if !next && !a.reaches(it.place()) {
+		if !next && !a.reaches(it) {
 			return true
 		}
 		a.mu.Lock()
-		a.parked = a.parked[1:]
-		a.append(it)
-		a.advance()
+		if it.place() > a.tail {
+			a.parked = a.parked[1:]
+			a.append(it)
+			a.advance()
+		}
 		a.mu.Unlock()
 	}
 }
@@ -140,15 +153,12 @@ type floorAsked struct {
 // reaches tells whether everything of the lane before a message is in the list
 // or done. Adjacent numbers say so; else there are those of other lanes, or
 // erased ones, between, or somebody else has something.
-func (a *ahead) reaches(place uint64) bool {
+func (a *ahead) reaches(it *item) bool {
 	shared := len(a.prefixes) > 0
-	if shared && a.follows(place) {
+	if shared && a.follows(it) {
 		return true
 	}
-	if !a.askFloor(place) {
-		return false
-	}
-	return a.follows(place)
+	return a.askFloor(it.place()) && a.follows(it)
 }
 
 // askFloor asks the broker up to where the lane is done: at once for a message
@@ -171,7 +181,7 @@ func (a *ahead) askFloor(place uint64) bool {
 	case !a.known:
 		a.known, a.tail, a.written, a.acked = true, done, time.Time{}, done
 	case done > a.tail:
-		a.tail, a.written = done, time.Time{}
+		a.tail = done
 	}
 	if done > a.acked {
 		a.pull.standBack()
@@ -201,10 +211,10 @@ func (a *ahead) done() (uint64, error) {
 	return info.AckFloor.Stream, nil
 }
 
-// follows tells whether nothing of the lane is stored between tail and a place.
-func (a *ahead) follows(place uint64) bool {
+// follows tells whether nothing of the lane is stored between tail and a message.
+func (a *ahead) follows(it *item) bool {
 	a.mu.Lock()
-	known, from := a.known, a.tail+1
+	known, from, place := a.known, a.tail+1, it.place()
 	a.mu.Unlock()
 	for known && from < place {
 		found, err := a.reader.from(a.soft, from)
@@ -213,7 +223,7 @@ func (a *ahead) follows(place uint64) bool {
 		}
 		for _, m := range found {
 			if from = m.place(); from >= place {
-				return true
+				return a.genuine(m, it)
 			}
 			if len(a.prefixes) == 0 || a.prefixes[partition(m.raw.Subject)] {
 				return false
@@ -222,6 +232,17 @@ func (a *ahead) follows(place uint64) bool {
 		}
 	}
 	return known
+}
+
+// genuine tells whether what was read at a message's place, or behind it where
+// it has been erased, is of the stream that it came from.
+func (a *ahead) genuine(m *message, it *item) bool {
+	at := m.meta.Timestamp
+	if at.Equal(it.meta.Timestamp) || m.place() > it.place() && at.After(it.meta.Timestamp) {
+		return true
+	}
+	a.reader.forget()
+	return false
 }
 
 // giveBack hands what waits to whoever else is at work on the lane, and tells
@@ -236,7 +257,7 @@ func (a *ahead) giveBack() bool {
 	}
 	kept := a.parked[:0]
 	for _, it := range a.parked {
-		if it.meta.NumDelivered > 1 { // each time counts, see suspect
+		if it.meta.NumDelivered > 1 || !a.ours(it) { // each time counts, see suspect
 			kept = append(kept, it)
 			continue
 		}
@@ -258,7 +279,7 @@ func (a *ahead) clear() {
 		a.quiet.Wait()
 	}
 	for _, it := range append(a.items, a.parked...) {
-		if time.Since(it.sure) <= a.ackWait { // else it would be taken from whoever has it now
+		if a.ours(it) { // else it would be taken from whoever has it now
 			_ = it.raw.Nak()
 		}
 	}
