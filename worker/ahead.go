@@ -45,8 +45,7 @@ type ahead struct {
 	parked  []*item    // in their order: something before them is not here
 	known   bool       // all of the lane up to tail is in items or done
 	tail    uint64
-	written time.Time // when the last message taken into the list was stored
-	acked   uint64    // this process has acknowledged all up to here that it had
+	acked   uint64 // this process has acknowledged all up to here that it had
 	last    map[string]*item
 	ready   []*item // may begin, the oldest first
 	bytes   int     // of what is in the list and not done
@@ -120,17 +119,18 @@ func (a *ahead) newItem(m *message) *item {
 	return it
 }
 
-// append puts a message at the end of the list. With the lock.
-func (a *ahead) append(it *item) {
+// insert puts a message in the list. With the lock.
+func (a *ahead) insert(it *item) {
 	it.before = a.last[it.person]
 	if it.before != nil {
 		it.before.after = it
 	} else {
-		a.ready = append(a.ready, it)
+		i, _ := search(a.ready, it.place())
+		a.ready = slices.Insert(a.ready, i, it)
 	}
 	a.last[it.person] = it
-	a.items = append(a.items, it)
-	a.known, a.tail, a.written = true, it.place(), it.meta.Timestamp
+	i, _ := search(a.items, it.place())
+	a.items = slices.Insert(a.items, i, it)
 }
 
 // advance begins what may be begun. With the lock.

@@ -77,16 +77,18 @@ func (a *ahead) arrive(m *message) {
 		}
 		a.halted = true
 	}
-	if a.known && m.place() <= a.tail {
-		if !a.halted && !m.meta.Timestamp.After(a.written) {
-			_ = m.raw.Ack() // it is done, and the broker has lost the word
-			return
-		}
-		a.halted = true // the stream is another one, which counts from its own beginning
-	}
 	a.heed(m)
 	a.bytes += len(m.raw.Data)
-	a.parked = slices.Insert(a.parked, i, a.newItem(m))
+	it := a.newItem(m)
+	switch known := a.known && !a.halted && m.place() <= a.tail; {
+	case known && m.meta.NumDelivered > 1: // it is done, and the broker has lost the word
+		a.insert(it)
+		a.advance()
+		return
+	case known: // the consumer begins again, or it is another stream's
+		a.halted = true
+	}
+	a.parked = slices.Insert(a.parked, i, it)
 }
 
 // look takes up what was delivered, lets go of what was left, and sees to it
@@ -120,11 +122,13 @@ func (a *ahead) settle() (waits bool) {
 	for {
 		a.mu.Lock()
 		for len(a.parked) > 0 && a.known && a.parked[0].place() <= a.tail {
-			a.bytes -= len(a.parked[0].raw.Data)
-			_ = a.parked[0].raw.Ack() // somebody else has done it
+			a.bytes -= len(a.parked[0].raw.Data) // somebody else has done it
 			a.parked = a.parked[1:]
 		}
 		if len(a.parked) == 0 {
+			if len(a.items) == 0 && time.Since(a.busy) > leaseFor {
+				a.known = false // the consumer may begin again meanwhile, with somebody else
+			}
 			a.mu.Unlock()
 			return false
 		}
@@ -136,7 +140,8 @@ func (a *ahead) settle() (waits bool) {
 		a.mu.Lock()
 		if it.place() > a.tail {
 			a.parked = a.parked[1:]
-			a.append(it)
+			a.insert(it)
+			a.tail = it.place()
 			a.advance()
 		}
 		a.mu.Unlock()
@@ -179,7 +184,7 @@ func (a *ahead) askFloor(place uint64) bool {
 	defer a.mu.Unlock()
 	switch {
 	case !a.known:
-		a.known, a.tail, a.written, a.acked = true, done, time.Time{}, done
+		a.known, a.tail, a.acked = true, done, done
 	case done > a.tail:
 		a.tail = done
 	}
