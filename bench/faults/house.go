@@ -33,6 +33,7 @@ type house struct {
 	broker  *testkit.NATSBroker
 	natsd   *child
 	cluster *cluster // of brokers; nil: one broker
+	apart   bool     // the other version reads other lanes
 	slapd   *testkit.SlapdServer
 	sink    *sink
 	ledger  *ledger
@@ -116,8 +117,8 @@ func openHouse(t testing.TB, binary, natsServer string, seed uint64, mutant stri
 		h.file("ldap-"+name, login.Password)
 	}
 	h.configure(time.Now().Add(24 * time.Hour))
-	if out, err := h.command("", nil, "setup").CombinedOutput(); err != nil {
-		t.Fatalf("setup: %v\n%s", err, out)
+	if err := h.setUp(); err != nil {
+		t.Fatal(err)
 	}
 	h.js = h.broker.JetStream("operator", nats.PingInterval(time.Second))
 	for _, s := range []string{"hr", "admissions", "it"} {

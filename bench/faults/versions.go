@@ -98,6 +98,9 @@ func (h *house) rolls() (func(context.Context), error) {
 		return nil, err
 	}
 	fmt.Printf("  rolling between %.10s and this version\n", sha)
+	if h.apart, err = h.readsOther(old); err != nil {
+		return nil, err
+	}
 	for _, r := range h.roles {
 		r.binary = old
 	}
@@ -114,7 +117,7 @@ func (h *house) rolls() (func(context.Context), error) {
 		} {
 			pause(ctx, 3*time.Second)
 			for i, name := range step.roles {
-				h.becomes(h.roles[name], step.to, (n+i)%2 == 0)
+				h.roll(h.roles[name], step.to, (n+i)%2 == 0)
 			}
 		}
 		if ctx.Err() != nil {
@@ -123,9 +126,29 @@ func (h *house) rolls() (func(context.Context), error) {
 	}, nil
 }
 
+// roll takes a role to another version; where that one reads other lanes, both
+// workers together.
+func (h *house) roll(r *role, binary string, kill bool) {
+	if h.apart && r.kind == "worker" {
+		h.cross(binary, kill)
+		return
+	}
+	h.becomes(r, binary, kill)
+}
+
 // becomes starts a role as another version and waits until it is ready.
 func (h *house) becomes(r *role, binary string, kill bool) {
 	r.hold.Lock()
+	h.ends(r, kill)
+	r.binary = binary
+	h.launch(r, "")
+	r.hold.Unlock()
+	h.killed("F22")
+	h.greets(r)
+}
+
+// ends kills a role or asks it to end; whoever calls holds it.
+func (h *house) ends(r *role, kill bool) {
 	if kill {
 		r.child.kill()
 		h.dead(r)
@@ -133,10 +156,10 @@ func (h *house) becomes(r *role, binary string, kill bool) {
 		h.violation("I13", "%s did not end within 20 s of SIGTERM", r.name)
 		r.child.kill()
 	}
-	r.binary = binary
-	h.launch(r, "")
-	r.hold.Unlock()
-	h.killed("F22")
+}
+
+// greets waits until a role of another version is ready.
+func (h *house) greets(r *role) {
 	began := h.fair.mark()
 	for !ready(r.metrics) {
 		if h.fair.over(began, 10*time.Second) {
@@ -167,7 +190,10 @@ func (h *house) rolledBack() {
 		return
 	}
 	for _, name := range roleNames {
-		h.becomes(h.roles[name], old, false)
+		h.roll(h.roles[name], old, false)
 	}
 	h.replayed()
+	if h.apart {
+		h.cross(h.binary, false)
+	}
 }
