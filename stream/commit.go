@@ -60,6 +60,7 @@ type committer struct {
 	patient func() bool
 	conn    *nats.Conn
 	free    chan *wire // those that no commit uses
+	calm    time.Time  // no single message waits for others before; only run has it
 
 	mu       sync.Mutex
 	queue    []*effect

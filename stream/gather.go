@@ -2,35 +2,54 @@ package stream
 
 import "time"
 
-// How long groups wait for others, and for how many messages.
+// How long groups wait for others, and for how many messages. Single messages
+// wait longer, for as many as are cheaper as a batch; where so few come that they
+// are not, none waits for a while.
 const (
 	gatherFor   = 40 * time.Millisecond
 	gatherUntil = 96
+
+	singlesFor   = 100 * time.Millisecond
+	singlesFrom  = 40
+	singlesAgain = time.Second
 )
 
-// gather waits for more groups where callers are patient. What would go singly
-// never waits: it costs the server less than a commit that holds little.
+// gather waits for more where callers are patient.
 func (c *committer) gather() {
-	if c.patient == nil || !c.patient() || !c.grouped() {
+	if c.patient == nil || !c.patient() {
 		return
 	}
-	enough := time.NewTimer(gatherFor)
+	most := c.mayWait()
+	if most == 0 {
+		return
+	}
+	enough := time.NewTimer(most)
 	defer enough.Stop()
 	for c.waiting() < gatherUntil {
 		select {
 		case <-c.wake:
 		case <-enough.C:
+			if most == singlesFor && c.waiting() < singlesFrom {
+				c.calm = time.Now().Add(singlesAgain)
+			}
 			return
 		}
 	}
 }
 
-// grouped tells whether a group that stands or falls together waits, and only
-// for others.
-func (c *committer) grouped() bool {
+// mayWait is how long what waits may wait for more; 0: not at all.
+func (c *committer) mayWait() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.closed && !c.batching && len(c.queue) > 0 && len(c.queue[0].msgs) > 1
+	switch {
+	case c.closed || c.batching || len(c.queue) == 0:
+		return 0
+	case len(c.queue[0].msgs) > 1:
+		return gatherFor
+	case c.batches && time.Now().After(c.calm):
+		return singlesFor
+	}
+	return 0
 }
 
 // waiting is how many messages wait; when nothing more comes, enough.
