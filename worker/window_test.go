@@ -239,9 +239,15 @@ func TestWhatWasDeliveredTwiceIsNotGivenBack(t *testing.T) {
 func TestWhatIsDeliveredAgainBehindTheListIsHandledAgain(t *testing.T) {
 	t.Parallel()
 	a, list := delivered(t, 1, 3)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	a.soft = ended // so that none is begun
 	a.known, a.tail = true, 10
 	list[0].meta.NumDelivered = 2 // its acknowledgement was lost
 	a.arrive(list[0])
+	if len(a.items) != 1 {
+		t.Error("what was delivered again is not handled again")
+	}
 	if a.halted || !a.known {
 		t.Error("a lost acknowledgement makes the lane begin again")
 	}
