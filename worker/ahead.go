@@ -89,7 +89,7 @@ func newAhead(l *lane, info *jetstream.ConsumerInfo) *ahead {
 		prefixes[prefix] = true
 	}
 	a := &ahead{
-		lane: l, width: l.w.AtOnce, prefixes: prefixes, last: map[string]*item{}, reader: l.w.reader(info.Stream),
+		lane: l, width: l.w.AtOnce, prefixes: prefixes, last: map[string]*item{}, reader: l.w.reader(info.Stream, info.Name),
 		wake: make(chan struct{}, 1), most: max(info.Config.MaxAckPending, 1),
 	}
 	a.quiet = sync.NewCond(&a.mu)

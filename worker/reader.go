@@ -37,9 +37,7 @@ const (
 var added = []string{readStream, readSubject, readSequence, readTime, "Nats-Num-Pending", "Nats-Last-Sequence"}
 
 // reader reads messages where they are stored. Nothing is delivered by that:
-// no consumer moves, nothing is to be acknowledged. The lanes of a worker are at
-// about the same place of the stream and share one, so that each message is
-// read once.
+// no consumer moves, nothing is to be acknowledged.
 type reader struct {
 	conn   *nats.Conn
 	stream string

@@ -36,7 +36,7 @@ func (a *ahead) run(soft, hard context.Context) {
 			a.pull.leave()
 			return
 		default:
-			a.lane.fails(brokerDown{err})
+			a.fails(brokerDown{err})
 			failed++
 			pause(soft, a.w.Backoff.after(failed))
 		}

@@ -92,7 +92,7 @@ type Worker struct {
 	alone    sync.RWMutex       // held whole while a message that may kill the process is in hand
 	slots    atomic.Int64       // for messages that are handled beside others of their lane
 	leases   atomic.Int64       // lanes that are asked for all that comes
-	readers  map[string]*reader // by stream
+	readers  map[string]*reader // by consumer
 	at       func(point string) // named points, for tests that kill the process there
 }
 
@@ -160,15 +160,16 @@ func (w *Worker) Run(ctx context.Context, consumers []jetstream.Consumer) error 
 	}
 }
 
-// reader is the one that all lanes of a stream share.
-func (w *Worker) reader(stream string) *reader {
+// reader is a lane's own: lanes are at different places, and each would read
+// again what another has just dropped.
+func (w *Worker) reader(stream, consumer string) *reader {
 	if w.readers == nil {
 		w.readers = map[string]*reader{}
 	}
-	if w.readers[stream] == nil {
-		w.readers[stream] = &reader{conn: w.Conn, stream: stream}
+	if w.readers[consumer] == nil {
+		w.readers[consumer] = &reader{conn: w.Conn, stream: stream}
 	}
-	return w.readers[stream]
+	return w.readers[consumer]
 }
 
 func (w *Worker) closeReaders() {
