@@ -54,6 +54,8 @@ func (a *ahead) room() bool {
 		return false
 	case a.bytes >= windowBytes: // what all of it waits for may be nobody's any more
 		return len(a.items) == 0 && time.Since(a.busy) > a.ackWait/3
+	case len(a.parked) > 0 && a.floor.wait < lookEvery: // somebody else may be at work: what more came would wait as well
+		return false
 	case a.careful > 0 && len(a.items) > 0:
 		return len(a.items)+len(a.parked) < max(a.width, 1)
 	}

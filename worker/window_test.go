@@ -321,3 +321,21 @@ func TestMessageThatIsHereAlreadyIsTakenOnce(t *testing.T) {
 		t.Errorf("%d in the list and %d wait, want one each", len(a.items), len(a.parked))
 	}
 }
+
+// What else came while something is missing would wait as well, and two workers
+// that each have every other message wait for each other. Only when nobody seems
+// to be at work is more asked for: it brings what a dead one had.
+func TestNothingMoreIsAskedForSoonWhileSomethingIsMissing(t *testing.T) {
+	t.Parallel()
+	a := &ahead{}
+	if !a.room() {
+		t.Error("an empty lane asks for nothing")
+	}
+	a.parked = []*item{{}}
+	if a.floor.wait = time.Millisecond; a.room() {
+		t.Error("more is asked for while somebody else may be at work")
+	}
+	if a.floor.wait = lookEvery; !a.room() {
+		t.Error("what a dead worker had is never asked for")
+	}
+}
