@@ -53,8 +53,6 @@ type ahead struct {
 	halted  bool // begin nothing more: one was left
 	width   int  // how many may be in hand; 0: the oldest alone
 	careful int  // for so many messages width stays less than it might be
-	rested  *time.Timer
-	ended   time.Time // when one was last done
 }
 
 // item is one message of the list.
@@ -135,7 +133,7 @@ func (a *ahead) insert(it *item) {
 
 // advance begins what may be begun. With the lock.
 func (a *ahead) advance() {
-	for len(a.ready) > 0 && !a.halted && a.soft.Err() == nil && a.running < a.atOnce() {
+	for len(a.ready) > 0 && !a.halted && a.soft.Err() == nil && a.running < max(a.width, 1) {
 		it := a.ready[0]
 		if !a.ours(it) { // who has it now has all behind it
 			a.halted = true
@@ -146,28 +144,6 @@ func (a *ahead) advance() {
 		a.running++
 		go a.work(it)
 	}
-}
-
-// atOnce is how many may be in hand now. Where the worker is to rest between
-// two messages it is one, and none until it has rested.
-func (a *ahead) atOnce() int {
-	rest := a.w.rest()
-	if rest <= 0 {
-		return max(a.width, 1)
-	}
-	wait := time.Until(a.ended.Add(rest))
-	if wait <= 0 {
-		return 1
-	}
-	if a.rested == nil {
-		a.rested = time.AfterFunc(wait, func() {
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			a.rested = nil
-			a.advance()
-		})
-	}
-	return 0
 }
 
 // work brings one message to its end. The acknowledgement waits for those
@@ -184,7 +160,6 @@ func (a *ahead) work(it *item) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.running--
-	a.ended = time.Now()
 	a.bytes -= len(it.raw.Data)
 	it.raw.Data, it.event = nil, events.Event{} // the list is long
 	if it.verdict == left {

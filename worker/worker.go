@@ -60,10 +60,6 @@ type Worker struct {
 	// may go past one that takes its time. The stream must allow direct reads.
 	// Zero: one message after the other, as delivered.
 	AtOnce int
-	// Rest is how long such a lane rests after a message before it begins the
-	// next, and then it handles one at a time. It is asked before each. Zero, or
-	// no function: it does not rest.
-	Rest func() time.Duration
 	// Attempts is how often a message may fail in this process for another
 	// reason than an outage. Default 8.
 	Attempts int
@@ -222,13 +218,6 @@ func (w *Worker) decode(subject string, header map[string][]string, body []byte)
 		return events.Decode(subject, header, body, w.now())
 	}
 	return w.Decode(subject, header, body, w.now())
-}
-
-func (w *Worker) rest() time.Duration {
-	if w.Rest == nil {
-		return 0
-	}
-	return w.Rest()
 }
 
 func (w *Worker) pass(point string) {
