@@ -50,7 +50,7 @@ func handlers(w *worker.Worker, life *account.Lifecycle, crowd *stream.Crowd) {
 // and from how many on what they lead to may wait for each other: the directory
 // has enough to do then.
 const (
-	atOnce  = 128
+	atOnce  = 256
 	patient = 64
 )
 
