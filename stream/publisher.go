@@ -29,8 +29,8 @@ import (
 // it.
 type Publisher struct {
 	// Patient tells whether callers have enough else under way that what is
-	// written all or none may wait a moment for more of its kind: each commit
-	// of it costs the server milliseconds, however much it holds. nil: never.
+	// handed in may wait for more, at most 100 ms: a commit that is written all
+	// or none costs the server milliseconds, however much it holds. nil: never.
 	// Set it before the first use.
 	Patient func() bool
 
